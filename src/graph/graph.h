@@ -161,6 +161,9 @@ int graph_add_f32(struct graph *graph, float element);
  * outputs when graph_set_output is used. */
 int graph_add_node(struct graph *graph, enum op_kind op, const char *type, const char *name, int n_in, int n_out);
 void graph_set_output(struct graph *graph, int node, int position, int value);
+/* Moves the nodes from `first_node` to the last out of the graph into the body of an If. Importers add the If's own node after it.
+ * NULL when memory is out. */
+struct graph_branch *graph_cut_branch(struct graph *graph, int first_node, int n_outputs, const int *output);
 
 /* True when every input the node needs is a constant. */
 bool graph_is_constant(const struct graph *graph, int value);
