@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Session: the working memory to run a plan. */
+#ifndef FRAMEMILL_SESSION_H
+#define FRAMEMILL_SESSION_H
+
+#include "plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One thread at a time owns it; only fm_session_cancel may come from any thread. Holds its plan. */
+typedef struct fm_session fm_session;
+
+/* Called on the thread that called fm_session_run, now and then: share in [0, 1]. */
+typedef void (*fm_progress_fn)(void *user, double share);
+
+/* Allocates everything a run needs. */
+FM_API int fm_session_create(fm_plan *plan, fm_session **out, struct fm_error *error);
+FM_API void fm_session_destroy(fm_session **session); /* accepts NULL contents, sets NULL */
+
+/* Runs the network once. inputs: data set, sizes as planned; read only, may be unaligned to nothing less than their element.
+ * outputs[k].data: the caller's array of the planned size (dtype and dims are checked), or NULL: then it is set to memory of the
+ * session, valid until its next run. Blocks until done; no heap allocation (but for outputs whose size depends on data).
+ * FM_ERR_CANCELLED: outputs hold nothing of use, the session may run again. */
+FM_API int fm_session_run(fm_session *session, const struct fm_tensor *inputs, struct fm_tensor *outputs, struct fm_error *error);
+
+/* Makes the run in progress (or, if there is none, the next one) stop soon. Any thread. */
+FM_API void fm_session_cancel(fm_session *session);
+FM_API int fm_session_set_progress(fm_session *session, fm_progress_fn progress, void *user);
+
+/* Time per step: off at first. While on, fm_session_step_seconds gives thread-seconds spent in a step since it was turned on. */
+FM_API int fm_session_set_profile(fm_session *session, bool on);
+FM_API double fm_session_step_seconds(const fm_session *session, int step);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
