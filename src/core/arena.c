@@ -3,6 +3,7 @@
  * behind the newest, so the room left there is not lost. */
 #include "core/arena.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct arena_release {
 
 struct arena {
     struct arena_chunk *chunk;
+    struct arena_chunk *spare; /* kept by a reset, smallest need first come */
     struct arena_release *release; /* newest first: undone in reverse order */
     size_t chunk_size;
     size_t bytes;
@@ -61,23 +63,62 @@ struct arena *arena_create(void)
     return arena;
 }
 
+static void arena_free_chunks(struct arena_chunk *chunk)
+{
+    while (chunk) {
+        struct arena_chunk *next = chunk->next;
+        core_free(chunk);
+        chunk = next;
+    }
+}
+
 void arena_destroy(struct arena **arena)
 {
     struct arena *a = *arena;
     *arena = NULL;
     if (!a) return;
     for (struct arena_release *r = a->release; r; r = r->next) r->release(r->object);
-    for (struct arena_chunk *chunk = a->chunk, *next; chunk; chunk = next) {
-        next = chunk->next;
-        core_free(chunk);
-    }
+    arena_free_chunks(a->chunk);
+    arena_free_chunks(a->spare);
     core_free(a);
+}
+
+void arena_reset(struct arena *arena)
+{
+    assert(!arena->release);
+    while (arena->chunk) {
+        struct arena_chunk *chunk = arena->chunk;
+        arena->chunk = chunk->next;
+        chunk->next = arena->spare;
+        arena->spare = chunk;
+    }
+}
+
+/* A chunk that a reset kept and that is large enough, cleared; NULL if there is none. */
+static struct arena_chunk *arena_take_spare(struct arena *arena, size_t size)
+{
+    for (struct arena_chunk **link = &arena->spare; *link; link = &(*link)->next) {
+        struct arena_chunk *chunk = *link;
+        if (chunk->size < size) continue;
+        *link = chunk->next;
+        memset(arena_chunk_data(chunk), 0, chunk->used);
+        chunk->used = 0;
+        chunk->next = NULL;
+        return chunk;
+    }
+    return NULL;
 }
 
 static struct arena_chunk *arena_grow(struct arena *arena, size_t size)
 {
     const size_t room = size > arena->chunk_size ? size : arena->chunk_size;
-    struct arena_chunk *chunk = core_calloc(1, arena_round(sizeof *chunk) + room);
+    struct arena_chunk *chunk = arena_take_spare(arena, size);
+    if (chunk) {
+        chunk->next = arena->chunk;
+        arena->chunk = chunk;
+        return chunk;
+    }
+    chunk = core_calloc(1, arena_round(sizeof *chunk) + room);
     if (!chunk) return NULL;
     chunk->size = room;
     arena->bytes += room;

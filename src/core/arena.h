@@ -23,4 +23,8 @@ char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((
 int arena_defer(struct arena *arena, void (*release)(void *object), void *object);
 size_t arena_bytes(const struct arena *arena);
 
+/* Forgets everything allocated, keeps the memory for the next round: the same sequence of allocations then needs no heap. Not for
+ * arenas with deferred releases. */
+void arena_reset(struct arena *arena);
+
 #endif
