@@ -181,7 +181,8 @@ int graph_specialise(const struct graph *graph, const struct fm_tensor *inputs, 
  * rounding. Only for specialised graphs. */
 int graph_rewrite(struct graph *graph, struct fm_error *error);
 
-/* Runs a specialised (not rewritten) graph node by node with the reference code: slow, exact, allocates as it goes. inputs: as many as the graph has.
+/* Runs a specialised graph, rewritten or not, node by node with the reference code: slow, exact, allocates as it goes. inputs: as
+ * many as the graph has.
  * outputs[k]: filled in; data comes from core_alloc and belongs to the caller. */
 int graph_interpret(const struct graph *graph, const struct fm_tensor *inputs, struct fm_tensor *outputs, struct fm_error *error);
 
