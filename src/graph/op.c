@@ -164,7 +164,8 @@ void op_set_i(struct fm_tensor *t, int64_t index, int64_t value)
     case FM_F16: case FM_BF16: {
         /* past 2^53 double would round first: what is cut off becomes a sticky bit far below either type's precision */
         const bool large = value > (INT64_C(1) << 53) || value < -(INT64_C(1) << 53);
-        op_set_f(t, index, (double) (large ? value / 2048 * 2048 + (value % 2048 > 0 ? 1024 : value % 2048 < 0 ? -1024 : 0) : value));
+        const int64_t rest = value % 2048;
+        op_set_f(t, index, (double) (large ? value - rest + (rest > 0 ? 1024 : rest < 0 ? -1024 : 0) : value));
         break;
     }
     default: break;
