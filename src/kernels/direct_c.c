@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#define KERNEL_ISA c
+#include "kernels/sets.h"
+#include "kernels/direct.tpl.h"

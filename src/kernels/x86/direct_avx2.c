@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#define KERNEL_ISA avx2
+#include "kernels/sets.h"
+#include "kernels/direct.tpl.h"

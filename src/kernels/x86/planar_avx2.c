@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+#define KERNEL_ISA avx2
+#include "kernels/sets.h"
+#include "kernels/planar.tpl.h"
+#include "kernels/planar_wino.tpl.h"
