@@ -24,7 +24,7 @@ struct rows_kernels {
 
     /* Depth to space by r of one input row, columns [x0, x1) of it: channel c of out row i, column x * r + j is input channel
      * crd ? c * r * r + i * r + j : (i * r + j) * channels + c. out[i] + c * plane is where that row starts. `limit` is the output
-     * width: columns at or beyond it are not written (r need not divide it). */
+     * width: columns at or beyond it are not written (r need not divide it). out[i] may be NULL: that row is not wanted. */
     void (*shuffle_blocked)(const float *row, ptrdiff_t block, int channels, int r, bool crd, float *const *out, ptrdiff_t plane,
                             int x0, int x1, int limit);
     void (*shuffle_planar)(const float *row, ptrdiff_t block, int channels, int r, bool crd, float *const *out, ptrdiff_t plane,
@@ -60,6 +60,9 @@ struct rows_kernels {
     /* Elementwise functions of plain arrays that have no kernel_act. */
     void (*exp)(float *dst, const float *src, size_t n);
     void (*softmax)(float *dst, const float *src, size_t n); /* one contiguous row */
+
+    /* Bare fused multiply-adds on registers, `turns` rounds; returns the floating point operations done. For measuring the peak. */
+    double (*peak)(int turns);
 };
 
 #endif

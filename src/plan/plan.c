@@ -361,6 +361,8 @@ static void find_waits(struct builder *b)
         task->wait = wait;
         b->next_row[s] += made;
     }
+    for (int v = 0; v < b->n_values; v++)
+        if (b->value[v].pinned && b->value[v].last_task >= 0) b->value[v].last_task = b->n_tasks;
 }
 
 /* Largest first, each at the lowest offset where no value alive at the same time lies. A task that writes into memory another value

@@ -33,6 +33,7 @@ struct plan_map {
 struct plan_value {
     bool flat;                      /* one dense array of flat_bytes; else rows */
     bool external;                  /* the caller brings the memory (inputs, outputs, constants) */
+    bool pinned;                    /* stays alive to the end */
     int pictures, height, width;    /* flat values that no step takes by rows: 1, 1, 1 */
     int blocks, lanes;              /* a row: [blocks][pitch][lanes] floats */
     int margin_left, margin_right;  /* columns of zeros that readers want beside the picture */

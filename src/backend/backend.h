@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract of a backend: a table of functions. compile makes a program from a specialised, rewritten graph; a backend that cannot
+ * do a graph answers FM_ERR_UNSUPPORTED and the session goes on to the next. Programs are immutable and shareable; a backend session
+ * is the working memory of one run at a time. submit starts a run, wait ends it; a device may have several under way, the CPU
+ * completes inside submit. */
+#ifndef FM_BACKEND_BACKEND_H
+#define FM_BACKEND_BACKEND_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/threads.h"
+#include "framemill/error.h"
+#include "framemill/tensor.h"
+#include "graph/graph.h"
+
+struct backend_program;
+struct backend_session;
+
+struct backend_options {
+    struct pool *pool;
+    uint32_t cpu_flags;
+    bool tiles_are_exact; /* the network's field is bounded (graph_field) */
+    const char *unbounded_reason;
+    int tile;             /* input pixels; 0: whole, or what fits `memory` */
+    size_t memory;        /* bytes a session may hold; 0: no limit */
+};
+
+struct backend_info {
+    size_t weights_bytes, session_bytes;
+    int tile, tiles, steps;
+    double macs;
+};
+
+struct backend_step {
+    const char *name, *what, *how; /* belong to the program */
+    double macs;
+};
+
+struct backend_call {
+    const struct fm_tensor *inputs;
+    struct fm_tensor *outputs;          /* data NULL: the session's own memory is lent until its next run */
+    atomic_bool *cancel;
+    void (*progress)(void *user, double share); /* may be NULL */
+    void *user;
+};
+
+struct backend {
+    const char *name;
+    /* The graph outlives the program. */
+    int (*compile)(const struct graph *graph, const struct backend_options *options, struct backend_program **out, struct fm_error *error);
+    void (*program_destroy)(struct backend_program **program);
+    void (*program_info)(const struct backend_program *program, struct backend_info *info);
+    int (*program_step)(const struct backend_program *program, int index, struct backend_step *step); /* FM_ERR_EOS past the end */
+
+    int (*session_create)(const struct backend_program *program, struct backend_session **out, struct fm_error *error);
+    void (*session_destroy)(struct backend_session **session);
+    int (*submit)(struct backend_session *session, const struct backend_call *call, uint64_t *ticket, struct fm_error *error);
+    int (*wait)(struct backend_session *session, uint64_t ticket, struct fm_error *error);
+    void (*set_profile)(struct backend_session *session, bool on);
+    double (*step_seconds)(const struct backend_session *session, int step);
+};
+
+extern const struct backend backend_cpu, backend_null;
+
+#endif
