@@ -359,7 +359,7 @@ static int own_value(struct onnx_import *import, int value, struct onnx_view vie
 static int add_output(struct onnx_import *import, struct onnx_scope *scope, const struct onnx_field *f)
 {
     struct onnx_view name;
-    int value;
+    int value = -1;
     int rc = onnx_read_value_name(&import->file, f, &name);
     if (!rc)
         rc = find_value(import, scope, name, &value);
