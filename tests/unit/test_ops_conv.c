@@ -246,9 +246,22 @@ static void transpose_sizes(void)
     c.node.p.conv.output_shape[0] = 8; /* one more than there is: a column of nothing at the end */
     if (CHECK_INT(trial_run(&c), FM_OK))
         CHECK_OUTPUT(&c, 0, 0, DIMS(1, 1, 8), 1, 10, 102, 20, 203, 30, 300, 0);
+    CHECK(!c.node.p.conv.has_output_shape); /* the pads say it now */
+    c.node.p.conv.has_output_shape = true;
+    c.node.p.conv.output_shape[0] = 4;
+    c.node.p.conv.window.auto_pad = AUTO_PAD_SAME_UPPER; /* three too many: one at the start, two at the end */
+    if (CHECK_INT(trial_run(&c), FM_OK))
+        CHECK_OUTPUT(&c, 0, 0, DIMS(1, 1, 4), 10, 102, 20, 203);
+    if (CHECK_INT(trial_run(&c), FM_OK)) /* asked again, the same */
+        CHECK_OUTPUT(&c, 0, 0, DIMS(1, 1, 4), 10, 102, 20, 203);
+    c.node.p.conv.has_output_shape = true;
+    if (CHECK_INT(trial_run(&c), FM_OK)) /* no auto_pad: the larger half at the start */
+        CHECK_OUTPUT(&c, 0, 0, DIMS(1, 1, 4), 102, 20, 203, 30);
+    c.node.p.conv.has_output_shape = true;
     c.node.p.conv.output_shape[0] = 5;
     if (CHECK_INT(trial_run(&c), FM_OK))
         CHECK_OUTPUT(&c, 0, 0, DIMS(1, 1, 5), 10, 102, 20, 203, 30);
+    c.node.p.conv.has_output_shape = true;
     c.node.p.conv.output_shape[0] = -5;
     CHECK_REFUSED(&c, FM_ERR_SHAPE);
     c.node.p.conv.output_shape[0] = INT64_MAX;
@@ -394,7 +407,7 @@ static void average_pool(void)
     c.node.p.pool.count_include_pad = true;
     if (CHECK_INT(trial_run(&c), FM_OK))
         CHECK_OUTPUT(&c, 0, 1e-6, DIMS(1, 1, 3), 6, 18, 32);
-    c.node.p.pool.ceil_mode = true; /* a fourth window over 42 and one padded place; its third place hangs over and is not counted */
+    c.node.p.pool.ceil_mode = true; /* a fourth window over 42 and one padded place, its third place hangs over uncounted */
     if (CHECK_INT(trial_run(&c), FM_OK))
         CHECK_OUTPUT(&c, 0, 1e-6, DIMS(1, 1, 4), 6, 18, 32, 21);
     c.node.p.pool.count_include_pad = false;
