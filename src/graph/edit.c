@@ -116,13 +116,19 @@ int64_t graph_node_macs(const struct graph *graph, const struct graph_node *node
     const struct graph_value *x = node->n_in > 0 && node->in[0] >= 0 ? &graph->value[node->in[0]] : NULL;
     switch (node->op) {
     case OP_CONV: /* a shuffled result has the same number of elements */
-        return w && graph_shape_known(w) && w->dim[0] > 0 ? times(count_of(graph, node->out[0]), count_of(graph, node->in[1]) / w->dim[0]) : 0;
+        return w && graph_shape_known(w) && w->dim[0] > 0
+                   ? times(count_of(graph, node->out[0]), count_of(graph, node->in[1]) / w->dim[0])
+                   : 0;
     case OP_CONV_TRANSPOSE:
-        return w && graph_shape_known(w) && w->dim[0] > 0 ? times(count_of(graph, node->in[0]), count_of(graph, node->in[1]) / w->dim[0]) : 0;
+        return w && graph_shape_known(w) && w->dim[0] > 0
+                   ? times(count_of(graph, node->in[0]), count_of(graph, node->in[1]) / w->dim[0])
+                   : 0;
     case OP_MATMUL:
         return x && graph_shape_known(x) && x->rank > 0 ? times(count_of(graph, node->out[0]), x->dim[x->rank - 1]) : 0;
     case OP_GEMM:
-        return x && graph_shape_known(x) && x->rank == 2 ? times(count_of(graph, node->out[0]), x->dim[node->p.gemm.trans_a ? 0 : 1]) : 0;
+        return x && graph_shape_known(x) && x->rank == 2
+                   ? times(count_of(graph, node->out[0]), x->dim[node->p.gemm.trans_a ? 0 : 1])
+                   : 0;
     case OP_EINSUM: { /* no more than one multiply per pair of elements of the largest two operands */
         int64_t macs = count_of(graph, node->in[0]);
         for (int k = 1; k < node->n_in; k++)
@@ -209,7 +215,9 @@ static int add(const struct fm_tensor *x, const struct fm_tensor *residual, stru
 static int shuffle(const struct op_epilogue *e, const struct fm_tensor *x, struct fm_tensor *out, struct fm_error *error)
 {
     int in_index[1] = { 0 }, out_index[1] = { 1 };
-    struct graph_node node = { .op = OP_DEPTH_TO_SPACE, .name = "", .type = "", .n_in = 1, .n_out = 1, .in = in_index, .out = out_index };
+    struct graph_node node = {
+        .op = OP_DEPTH_TO_SPACE, .name = "", .type = "", .n_in = 1, .n_out = 1, .in = in_index, .out = out_index
+    };
     node.p.block.size = e->shuffle;
     node.p.block.crd = e->shuffle_crd;
     return run_op(&node, x, out, error);

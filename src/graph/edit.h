@@ -21,9 +21,9 @@ int graph_drop_dead(struct graph *graph, struct fm_error *error);
 /* Multiply-adds a node does per run; 0 for everything that is no convolution, product or normalisation. Saturates. */
 int64_t graph_node_macs(const struct graph *graph, const struct graph_node *node);
 
-/* What a rewrite has folded into a convolution, done on the convolution's plain result by the reference operators: the definition of
- * struct op_epilogue. `plain` is consumed (freed or handed on); slope and residual have dtype NONE where there is none. `out` gets
- * its shape and data from core_alloc. */
+/* What a rewrite has folded into a convolution, done on the convolution's plain result by the reference operators: the definition
+ * of struct op_epilogue. `plain` is consumed (freed or handed on); slope and residual have dtype NONE where there is none. `out`
+ * gets its shape and data from core_alloc. */
 int graph_epilogue_apply(const struct op_epilogue *epilogue, struct fm_tensor *plain, const struct fm_tensor *slope,
                          const struct fm_tensor *residual, struct fm_tensor *out, struct fm_error *error);
 /* True when a node carries an epilogue, so that op_conv_run alone is not its meaning. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The receptive field of a network: which input pixels an output pixel depends on, and whether that is the same everywhere, so that the
- * network may be run on tiles with a halo. */
+/* The receptive field of a network: which input pixels an output pixel depends on, and whether that is the same everywhere, so that
+ * the network may be run on tiles with a halo. */
 #ifndef FM_GRAPH_FIELD_H
 #define FM_GRAPH_FIELD_H
 
@@ -18,16 +18,18 @@ struct graph_field {
     int spatial;           /* axes of the picture: 2, or 1 (3-D and others are never bounded) */
     int64_t scale_num[2], scale_den[2]; /* output size per input size, reduced */
     double low[2], high[2];
-    int64_t halo;          /* input pixels a tile needs beyond its own, on every side: the largest of -low and high over both axes, rounded up */
+    int64_t
+        halo; /* input pixels a tile needs beyond its own, on every side: the largest of -low and high over both axes, rounded up */
     int64_t align[2];      /* tiles start at input pixels that are multiples of this */
     int64_t delta[2];      /* output size minus input size * scale (0 for networks that keep their borders), rounded down */
     int64_t macs;          /* multiply-adds of one run at this size */
     int64_t parameters;    /* elements of float constants that nodes read */
 };
 
-/* Only for specialised graphs (rewritten or not; a rewritten one is understood better: reshapes that are pixel shuffles have their name
- * there). A crop by a number of pixels that follows from the size cannot be told from a fixed one at one size: callers that tile ask at two sizes,
- * and tile only when `low`, `high` and the scale agree. FM_OK or FM_ERR_NOMEM; an unbounded field is no error. */
+/* Only for specialised graphs (rewritten or not; a rewritten one is understood better: reshapes that are pixel shuffles have their
+ * name there). A crop by a number of pixels that follows from the size cannot be told from a fixed one at one size: callers that
+ * tile ask at two sizes, and tile only when `low`, `high` and the scale agree. FM_OK or FM_ERR_NOMEM; an unbounded field is no
+ * error. */
 int graph_field(const struct graph *specialised, struct graph_field *out);
 
 #endif

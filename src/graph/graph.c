@@ -172,7 +172,8 @@ struct checker {
 
 static int bad_node(const struct checker *c, const struct graph_node *node, const char *what, int position)
 {
-    return core_fail(c->error, FM_ERR_FORMAT, "%s: node '%s' (%s): %s (%d)", c->graph->source, node->name, node->type, what, position);
+    return core_fail(c->error, FM_ERR_FORMAT, "%s: node '%s' (%s): %s (%d)", c->graph->source, node->name, node->type, what,
+                     position);
 }
 
 static int check_nodes(struct checker *c, const struct graph_node *node, int n_nodes, bool top, int depth);
@@ -217,8 +218,8 @@ static int check_node(struct checker *c, const struct graph_node *node, int inde
         if (v < 0 && k < def->min_in)
             return bad_node(c, node, "a required input is left out", k);
         if (v >= 0 && c->state[v] != 1)
-            return core_fail(c->error, FM_ERR_FORMAT, "%s: node '%s' (%s): input %d ('%s') is made by no earlier node", c->graph->source,
-                             node->name, node->type, k, c->graph->value[v].name);
+            return core_fail(c->error, FM_ERR_FORMAT, "%s: node '%s' (%s): input %d ('%s') is made by no earlier node",
+                             c->graph->source, node->name, node->type, k, c->graph->value[v].name);
     }
     if (node->op == OP_IF) {
         int rc = check_branch(c, node, node->p.branch.then_branch, depth);
@@ -234,8 +235,8 @@ static int check_node(struct checker *c, const struct graph_node *node, int inde
         if (v < 0)
             continue;
         if (c->state[v])
-            return core_fail(c->error, FM_ERR_FORMAT, "%s: node '%s' (%s): output %d ('%s') is made twice", c->graph->source, node->name,
-                             node->type, k, c->graph->value[v].name);
+            return core_fail(c->error, FM_ERR_FORMAT, "%s: node '%s' (%s): output %d ('%s') is made twice", c->graph->source,
+                             node->name, node->type, k, c->graph->value[v].name);
         if (top && c->graph->value[v].producer != index)
             return bad_node(c, node, "an output names another producer", k);
         c->state[v] = 1;
@@ -266,8 +267,8 @@ static int check_value(const struct checker *c, int index)
         good = v->dtype != FM_DTYPE_NONE && v->rank >= 0 && fm_tensor_count(&t) >= 0 && v->producer < 0;
     }
     if (!good)
-        return core_fail(c->error, FM_ERR_FORMAT, "%s: value '%s' (%d) has an impossible type, shape or producer", graph->source, v->name,
-                         index);
+        return core_fail(c->error, FM_ERR_FORMAT, "%s: value '%s' (%d) has an impossible type, shape or producer", graph->source,
+                         v->name, index);
     return FM_OK;
 }
 

@@ -70,7 +70,7 @@ union op_params {
     struct {
         struct op_window window;
         bool ceil_mode, count_include_pad, column_major;      /* column_major: storage_order of MaxPool's indices */
-        bool ncnn_full;                                       /* ncnn's pad_mode 0 tail: windows may hang over, never start in padding */
+        bool ncnn_full; /* ncnn's pad_mode 0 tail: windows may hang over, never start in padding */
     } pool;
     struct {
         float epsilon, momentum;

@@ -75,8 +75,8 @@ static int finish_fused(struct interpreter *it, const struct graph_node *node, c
 {
     static const struct fm_tensor none = { .dtype = FM_DTYPE_NONE };
     struct fm_tensor plain = *out;
-    return graph_epilogue_apply(&node->p.conv.epilogue, &plain, node->n_in > 3 ? &in[3] : &none, node->n_in > 4 ? &in[4] : &none, out,
-                                it->error);
+    return graph_epilogue_apply(&node->p.conv.epilogue, &plain, node->n_in > 3 ? &in[3] : &none, node->n_in > 4 ? &in[4] : &none,
+                                out, it->error);
 }
 
 static int run_node(struct interpreter *it, const struct graph_node *node)
@@ -152,8 +152,8 @@ static int prepare(struct interpreter *it, const struct fm_tensor *inputs)
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct graph_node *node = &graph->node[i];
         if (node->op == OP_IF)
-            return core_fail(it->error, FM_ERR_UNSUPPORTED, "%s: node '%s' (%s): the graph is not specialised", graph->source, node->name,
-                             node->type);
+            return core_fail(it->error, FM_ERR_UNSUPPORTED, "%s: node '%s' (%s): the graph is not specialised", graph->source,
+                             node->name, node->type);
         if (node->n_in + node->n_out > widest)
             widest = node->n_in + node->n_out;
         for (int k = 0; k < node->n_in; k++)
@@ -173,8 +173,9 @@ static int prepare(struct interpreter *it, const struct fm_tensor *inputs)
         for (int d = 0; d < value->rank && fits; d++)
             fits = inputs[i].dim[d] == value->dim[d];
         if (!fits)
-            return core_fail(it->error, FM_ERR_SHAPE, "%s: input %d ('%s') is not of the type and shape the graph was specialised for",
-                             graph->source, i, value->name);
+            return core_fail(it->error, FM_ERR_SHAPE,
+                             "%s: input %d ('%s') is not of the type and shape the graph was specialised for", graph->source, i,
+                             value->name);
         it->tensor[graph->input[i]] = inputs[i];
     }
     return FM_OK;

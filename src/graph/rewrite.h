@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tools of the rewriting passes. A pass changes nodes in place or takes them out, never moves one before its inputs, so the order stays
- * topological. A node that was taken out has no inputs and no outputs. */
+/* The tools of the rewriting passes. A pass changes nodes in place or takes them out, never moves one before its inputs, so the
+ * order stays topological. A node that was taken out has no inputs and no outputs. */
 #ifndef FM_GRAPH_REWRITE_H
 #define FM_GRAPH_REWRITE_H
 

@@ -20,8 +20,9 @@ static bool is_plain_conv(const struct rewriter *r, const struct graph_node *nod
     if (node->op != OP_CONV && node->op != OP_CONV_TRANSPOSE)
         return false;
     const struct graph_value *y = &r->graph->value[node->out[0]];
-    return !graph_is_fused(node) && is_f32_constant(r, node->in[1]) && (node->n_in < 3 || node->in[2] < 0 || is_f32_constant(r, node->in[2])) &&
-           y->dtype == FM_F32 && graph_shape_known(y) && y->rank >= 3;
+    return !graph_is_fused(node) && is_f32_constant(r, node->in[1]) &&
+           (node->n_in < 3 || node->in[2] < 0 || is_f32_constant(r, node->in[2])) && y->dtype == FM_F32 && graph_shape_known(y) &&
+           y->rank >= 3;
 }
 
 /* ---- a chain of per-channel steps: y = scale * x + shift ---- */
@@ -40,7 +41,8 @@ static bool all_finite(const double *number, int64_t n)
 }
 
 /* scale and shift of a batch norm into factor and term. */
-static bool batch_norm_terms(const struct rewriter *r, const struct graph_node *node, int64_t channels, double *factor, double *term)
+static bool batch_norm_terms(const struct rewriter *r, const struct graph_node *node, int64_t channels, double *factor,
+                             double *term)
 {
     if (node->n_in != 5 || node->n_out != 1 || node->p.norm.training)
         return false;

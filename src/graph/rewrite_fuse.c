@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What follows a convolution and can be done while its result is still in registers joins it:
  *     y = shuffle(act(conv + bias [+ residual]) [+ residual])
- * First every convolution takes its activation, then sums, what comes after them, and shuffles: of two convolutions that are added, the later
- * one then takes the sum whole. */
+ * First every convolution takes its activation, then sums, what comes after them, and shuffles: of two convolutions that are added,
+ * the later one then takes the sum whole. */
 #include <math.h>
 
 #include "graph/op.h"
@@ -15,7 +15,8 @@ static bool can_fuse(const struct rewriter *r, const struct graph_node *node)
     if (node->op != OP_CONV && node->op != OP_CONV_TRANSPOSE)
         return false;
     const struct graph_value *x = &r->graph->value[node->in[0]], *y = &r->graph->value[node->out[0]];
-    return x->dtype == FM_F32 && y->dtype == FM_F32 && graph_shape_known(y) && y->rank == 4 && graph_is_constant(r->graph, node->in[1]) &&
+    return x->dtype == FM_F32 && y->dtype == FM_F32 && graph_shape_known(y) && y->rank == 4 &&
+           graph_is_constant(r->graph, node->in[1]) &&
            (node->n_in < 3 || node->in[2] < 0 || graph_is_constant(r->graph, node->in[2]));
 }
 
@@ -51,7 +52,8 @@ static bool activation(const struct rewriter *r, const struct graph_node *node, 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (table[i].op == node->op) {
             e->act = table[i].act;
-            if (node->op != OP_RELU && node->op != OP_SILU && node->op != OP_SIGMOID && node->op != OP_TANH && node->op != OP_MISH) {
+            if (node->op != OP_RELU && node->op != OP_SILU && node->op != OP_SIGMOID && node->op != OP_TANH &&
+                node->op != OP_MISH) {
                 e->a = node->p.scalar.a;
                 e->b = node->p.scalar.b;
             }

@@ -61,7 +61,14 @@ static bool is_identity(const struct rewriter *r, const struct graph_node *node)
 {
     const struct graph_value *x = &r->graph->value[node->in[0]];
     switch (node->op) {
-    case OP_IDENTITY: case OP_RESHAPE: case OP_FLATTEN: case OP_SQUEEZE: case OP_UNSQUEEZE: case OP_EXPAND: case OP_TILE: case OP_CAST:
+    case OP_IDENTITY:
+    case OP_RESHAPE:
+    case OP_FLATTEN:
+    case OP_SQUEEZE:
+    case OP_UNSQUEEZE:
+    case OP_EXPAND:
+    case OP_TILE:
+    case OP_CAST:
         return true;
     case OP_DROPOUT: return node->n_out < 2 || node->out[1] < 0 || !r->uses[node->out[1]];
     case OP_SLICE: return steps_forward(r, node);
@@ -118,7 +125,8 @@ static bool make_clip(struct rewriter *r, struct graph_node *node, int x, double
         return false;
     *bound = (float) low;
     *top = (float) high;
-    const int a = low > -INFINITY ? rewrite_constant(r, 0, NULL, bound) : -1, b = high < INFINITY ? rewrite_constant(r, 0, NULL, top) : -1;
+    const int a = low > -INFINITY ? rewrite_constant(r, 0, NULL, bound) : -1,
+              b = high < INFINITY ? rewrite_constant(r, 0, NULL, top) : -1;
     if (r->rc || !rewrite_unary(r, node, OP_CLIP, x, 0.0f, 0.0f) || !rewrite_inputs(r, node, 3))
         return false;
     rewrite_set_in(r, node, 1, a);
@@ -134,7 +142,8 @@ static bool simplify_clip(struct rewriter *r, struct graph_node *node)
         return false;
     for (int k = 0; k < 2 && (node->op == OP_MAX || node->op == OP_MIN) && node->n_in == 2; k++)
         if (rewrite_scalar(r, node->in[k], &low) && !isnan(low) && rewrite_same_type(r, node->in[1 - k], node->out[0]) &&
-            !(node->op == OP_MAX ? make_clip(r, node, node->in[1 - k], low, INFINITY) : make_clip(r, node, node->in[1 - k], -INFINITY, low)))
+            !(node->op == OP_MAX ? make_clip(r, node, node->in[1 - k], low, INFINITY)
+                                 : make_clip(r, node, node->in[1 - k], -INFINITY, low)))
             return false;
     if (!is_clip(r, node, &low, &high))
         return false;
@@ -224,7 +233,8 @@ static int gelu_gate(const struct rewriter *r, int value, float *tanh_form)
     *tanh_form = inner->op == OP_TANH ? 1.0f : 0.0f;
     if (inner->op == OP_ERF)
         return scaled(r, inner->in[0], 0.70710678118654752440);
-    const struct graph_node *sum = inner->op == OP_TANH ? rewrite_producer(r, scaled(r, inner->in[0], 0.79788456080286535588)) : NULL;
+    const struct graph_node *sum =
+        inner->op == OP_TANH ? rewrite_producer(r, scaled(r, inner->in[0], 0.79788456080286535588)) : NULL;
     if (!sum || sum->op != OP_ADD)
         return -1;
     for (int k = 0; k < 2; k++) {

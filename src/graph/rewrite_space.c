@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Exporters spell the moves between space and channels out: a reshape to six axes, a transpose and a reshape back (pixel shuffle and
- * its inverse), or strided slices that are joined again (the "focus" stem of detectors). Both become SpaceToDepth or
- * DepthToSpace. Where the order of the channels is not SpaceToDepth's own, the convolution behind gets its weights in that order. */
+/* Exporters spell the moves between space and channels out: a reshape to six axes, a transpose and a reshape back (pixel shuffle
+ * and its inverse), or strided slices that are joined again (the "focus" stem of detectors). Both become SpaceToDepth or
+ * DepthToSpace. Where the order of the channels is not SpaceToDepth's own, the convolution behind gets its weights in that order.
+ */
 #include <string.h>
 
 #include "core/error.h"
@@ -90,7 +91,8 @@ static void six_axes(struct rewriter *r, struct graph_node *node)
     const struct graph_node *split = rewrite_producer(r, turn->in[0]);
     if (!split || split->op != OP_RESHAPE)
         return;
-    const struct graph_value *x = &r->graph->value[split->in[0]], *y = &r->graph->value[node->out[0]], *mid = &r->graph->value[turn->in[0]];
+    const struct graph_value *x = &r->graph->value[split->in[0]], *y = &r->graph->value[node->out[0]],
+                             *mid = &r->graph->value[turn->in[0]];
     if (!graph_shape_known(x) || !graph_shape_known(y) || x->rank != 4 || y->rank != 4 || x->dtype != y->dtype)
         return;
     const int64_t n = x->dim[0];

@@ -383,13 +383,15 @@ static int set_inputs(struct specialiser *s, const struct fm_tensor *inputs)
         const struct fm_tensor *t = &inputs[i];
         const struct graph_value *declared = &s->from->value[s->from->input[i]];
         const char *source = s->from->source, *name = declared->name;
-        if (t->dtype <= FM_DTYPE_NONE || t->dtype >= FM_DTYPE_COUNT || t->rank < 0 || t->rank > FM_MAX_RANK || fm_tensor_count(t) < 0)
+        if (t->dtype <= FM_DTYPE_NONE || t->dtype >= FM_DTYPE_COUNT || t->rank < 0 || t->rank > FM_MAX_RANK ||
+            fm_tensor_count(t) < 0)
             return core_fail(s->error, FM_ERR_ARGUMENT, "%s: input %d ('%s'): not a tensor", source, i, name);
         if (declared->dtype != FM_DTYPE_NONE && declared->dtype != t->dtype)
-            return core_fail(s->error, FM_ERR_SHAPE, "%s: input %d ('%s') is %s, got %s", source, i, name, fm_dtype_name(declared->dtype),
-                             fm_dtype_name(t->dtype));
+            return core_fail(s->error, FM_ERR_SHAPE, "%s: input %d ('%s') is %s, got %s", source, i, name,
+                             fm_dtype_name(declared->dtype), fm_dtype_name(t->dtype));
         if (declared->rank >= 0 && declared->rank != t->rank)
-            return core_fail(s->error, FM_ERR_SHAPE, "%s: input %d ('%s') has %d dimensions, got %d", source, i, name, declared->rank, t->rank);
+            return core_fail(s->error, FM_ERR_SHAPE, "%s: input %d ('%s') has %d dimensions, got %d", source, i, name,
+                             declared->rank, t->rank);
         for (int d = 0; d < declared->rank; d++)
             if (declared->dim[d] >= 0 && declared->dim[d] != t->dim[d])
                 return core_fail(s->error, FM_ERR_SHAPE, "%s: input %d ('%s'): dimension %d is %lld, got %lld", source, i, name, d,

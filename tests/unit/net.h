@@ -63,7 +63,8 @@ NET_UNUSED static int net_weights(struct graph *g, float low, float high, int ra
     return graph_add_constant(g, "w", FM_F32, rank, dim, data);
 }
 
-#define NET_NODE(g, op, ...) net_node(g, op, #op, (int) (sizeof((int[]){ __VA_ARGS__ }) / sizeof(int)), (const int[]){ __VA_ARGS__ })
+#define NET_NODE(g, op, ...)                                                                                                       \
+    net_node(g, op, #op, (int) (sizeof((int[]){ __VA_ARGS__ }) / sizeof(int)), (const int[]){ __VA_ARGS__ })
 /* A node with one output; returns its value. The node itself is g->node[g->n_nodes - 1]. */
 NET_UNUSED static int net_node(struct graph *g, enum op_kind op, const char *name, int n_in, const int *in)
 {

@@ -358,8 +358,8 @@ static struct graph *small_net(void)
     x = NET_NODE(g, OP_MUL, first, NET_NODE(g, OP_SIGMOID, first));
     x = NET_NODE(g, OP_ADD, net_conv(g, x, 8, 8, 3, 1, true), first);
     x = net_conv(g, x, 8, 12, 3, 1, false);
-    const int p[5] = { x, net_weights(g, 0.5f, 1.5f, NET_DIMS(12)), net_weights(g, -1, 1, NET_DIMS(12)), net_weights(g, -1, 1, NET_DIMS(12)),
-                       net_weights(g, 0.5f, 1.5f, NET_DIMS(12)) };
+    const int p[5] = { x, net_weights(g, 0.5f, 1.5f, NET_DIMS(12)), net_weights(g, -1, 1, NET_DIMS(12)),
+                       net_weights(g, -1, 1, NET_DIMS(12)), net_weights(g, 0.5f, 1.5f, NET_DIMS(12)) };
     x = net_node(g, OP_BATCH_NORM, "norm", 5, p);
     net_params(g)->norm.epsilon = 1e-5f;
     x = NET_NODE(g, OP_DEPTH_TO_SPACE, x);

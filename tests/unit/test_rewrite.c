@@ -54,8 +54,8 @@ static int scalar(struct graph *g, float number) { return graph_add_f32(g, numbe
 
 static int batch_norm(struct graph *g, int x, int64_t n)
 {
-    const int p[5] = { x, net_weights(g, 0.5f, 1.5f, NET_DIMS(n)), net_weights(g, -1, 1, NET_DIMS(n)), net_weights(g, -1, 1, NET_DIMS(n)),
-                       net_weights(g, 0.5f, 1.5f, NET_DIMS(n)) };
+    const int p[5] = { x, net_weights(g, 0.5f, 1.5f, NET_DIMS(n)), net_weights(g, -1, 1, NET_DIMS(n)),
+                       net_weights(g, -1, 1, NET_DIMS(n)), net_weights(g, 0.5f, 1.5f, NET_DIMS(n)) };
     const int y = net_node(g, OP_BATCH_NORM, "norm", 5, p);
     net_params(g)->norm.epsilon = 1e-3f;
     return y;
@@ -181,7 +181,13 @@ static void activations_fuse(void)
 static void slopes_fuse(void)
 {
     {
-        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, true); x = NET_NODE(g, OP_PRELU, x, net_weights(g, 0, 1, NET_DIMS(4, 1, 1))); }, 1);
+        CASE(
+            3, 4, 5,
+            {
+                x = net_conv(g, x, 3, 4, 3, 1, true);
+                x = NET_NODE(g, OP_PRELU, x, net_weights(g, 0, 1, NET_DIMS(4, 1, 1)));
+            },
+            1);
         CHECK_INT(last->p.conv.epilogue.act, ACT_PRELU);
         CHECK_INT(last->n_in, 4);
         CHECK_INT(p.fused->value[last->in[3]].rank, 1);
@@ -206,7 +212,13 @@ static void slopes_fuse(void)
         pair_free(&p, &g);
     }
     { /* a slope per column is none per channel */
-        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, true); x = NET_NODE(g, OP_PRELU, x, net_weights(g, 0, 1, NET_DIMS(5))); }, 2);
+        CASE(
+            3, 4, 5,
+            {
+                x = net_conv(g, x, 3, 4, 3, 1, true);
+                x = NET_NODE(g, OP_PRELU, x, net_weights(g, 0, 1, NET_DIMS(5)));
+            },
+            2);
         CHECK_INT(last->op, OP_PRELU);
         pair_free(&p, &g);
     }
@@ -215,7 +227,13 @@ static void slopes_fuse(void)
 static void bounds_fuse(void)
 {
     {
-        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, true); x = NET_NODE(g, OP_CLIP, x, scalar(g, -0.5f), scalar(g, 0.75f)); }, 1);
+        CASE(
+            3, 4, 5,
+            {
+                x = net_conv(g, x, 3, 4, 3, 1, true);
+                x = NET_NODE(g, OP_CLIP, x, scalar(g, -0.5f), scalar(g, 0.75f));
+            },
+            1);
         CHECK_INT(last->p.conv.epilogue.act, ACT_CLIP);
         CHECK_NEAR(last->p.conv.epilogue.a, -0.5, 0);
         CHECK_NEAR(last->p.conv.epilogue.b, 0.75, 0);
@@ -522,7 +540,8 @@ static void shuffles_fuse(void)
     }
 }
 
-/* The order of the steps, by hand: y = shuffle(act(conv + bias) + residual), a point convolution with numbers that can be followed. */
+/* The order of the steps, by hand: y = shuffle(act(conv + bias) + residual), a point convolution with numbers that can be followed.
+ */
 static void epilogue_by_hand(void)
 {
     for (int before = 0; before < 2; before++) {
@@ -572,39 +591,56 @@ static void reshapes_are_shuffles(void)
     { /* torch's pixel shuffle, after a convolution */
         CASE(2, 3, 4, {
             x = net_conv(g, x, 2, 8, 3, 1, true);
-            x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 1, 4, 2, 5, 3 }, (const int64_t[]){ 1, 2, 6, 8 });
+            x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 1, 4, 2, 5, 3 },
+                         (const int64_t[]){ 1, 2, 6, 8 });
         }, 1);
         CHECK_INT(last->p.conv.epilogue.shuffle, 2);
         CHECK(last->p.conv.epilogue.shuffle_crd);
         pair_free(&p, &g);
     }
     {
-        CASE(8, 3, 4, {
-            x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 3, 4, 1, 5, 2 }, (const int64_t[]){ 1, 2, 6, 8 });
-        }, 1);
+        CASE(
+            8, 3, 4,
+            {
+                x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 3, 4, 1, 5, 2 },
+                             (const int64_t[]){ 1, 2, 6, 8 });
+            },
+            1);
         CHECK_INT(last->op, OP_DEPTH_TO_SPACE);
         CHECK(!last->p.block.crd);
         pair_free(&p, &g);
     }
     {
-        CASE(2, 6, 8, {
-            x = six_axes(g, x, (const int64_t[]){ 1, 2, 3, 2, 4, 2 }, (const int64_t[]){ 0, 3, 5, 1, 2, 4 }, (const int64_t[]){ 1, 8, 3, 4 });
-        }, 1);
+        CASE(
+            2, 6, 8,
+            {
+                x = six_axes(g, x, (const int64_t[]){ 1, 2, 3, 2, 4, 2 }, (const int64_t[]){ 0, 3, 5, 1, 2, 4 },
+                             (const int64_t[]){ 1, 8, 3, 4 });
+            },
+            1);
         CHECK_INT(last->op, OP_SPACE_TO_DEPTH);
         pair_free(&p, &g);
     }
     { /* torch's pixel unshuffle: the weights behind change their order */
-        CASE(3, 6, 8, {
-            x = six_axes(g, x, (const int64_t[]){ 1, 3, 3, 2, 4, 2 }, (const int64_t[]){ 0, 1, 3, 5, 2, 4 }, (const int64_t[]){ 1, 12, 3, 4 });
-            x = net_conv(g, x, 12, 5, 3, 1, true);
-        }, 2);
+        CASE(
+            3, 6, 8,
+            {
+                x = six_axes(g, x, (const int64_t[]){ 1, 3, 3, 2, 4, 2 }, (const int64_t[]){ 0, 1, 3, 5, 2, 4 },
+                             (const int64_t[]){ 1, 12, 3, 4 });
+                x = net_conv(g, x, 12, 5, 3, 1, true);
+            },
+            2);
         CHECK_INT(p.fused ? p.fused->node[0].op : OP_COUNT, OP_SPACE_TO_DEPTH);
         pair_free(&p, &g);
     }
     { /* a channel shuffle is something else */
-        CASE(8, 3, 4, {
-            x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 2, 1, 3, 4, 5 }, (const int64_t[]){ 1, 8, 3, 4 });
-        }, 3);
+        CASE(
+            8, 3, 4,
+            {
+                x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 2, 1, 3, 4, 5 },
+                             (const int64_t[]){ 1, 8, 3, 4 });
+            },
+            3);
         pair_free(&p, &g);
     }
 }
@@ -612,8 +648,9 @@ static void reshapes_are_shuffles(void)
 static int every_second(struct graph *g, int x, int64_t y0, int64_t x0, bool one_node)
 {
     if (one_node)
-        return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 2, (const int64_t[]){ y0, x0 }), graph_add_i64s(g, 2, (const int64_t[]){ INT64_MAX, 99 }),
-                        graph_add_i64s(g, 2, (const int64_t[]){ -2, 3 }), graph_add_i64s(g, 2, (const int64_t[]){ 2, 2 }));
+        return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 2, (const int64_t[]){ y0, x0 }),
+                        graph_add_i64s(g, 2, (const int64_t[]){ INT64_MAX, 99 }), graph_add_i64s(g, 2, (const int64_t[]){ -2, 3 }),
+                        graph_add_i64s(g, 2, (const int64_t[]){ 2, 2 }));
     const int end = graph_add_i64s(g, 1, (const int64_t[]){ INT64_MAX }), two = graph_add_i64s(g, 1, (const int64_t[]){ 2 });
     x = NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 1, &y0), end, graph_add_i64s(g, 1, (const int64_t[]){ 2 }), two);
     return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 1, &x0), end, graph_add_i64s(g, 1, (const int64_t[]){ 3 }), two);
