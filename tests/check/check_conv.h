@@ -435,7 +435,7 @@ CHECK_UNUSED static double check_clock(void)
     return 6e6 / best;
 }
 
-/* Times one layer, whole picture, rows that stay in the cache (two tasks' worth of input and output rows are used in turn). */
+/* Times one layer on rows that stay in the cache (one task's rows of input and output serve all tasks). */
 CHECK_UNUSED static void check_conv_bench(const struct check_conv_entry *entry, const struct check_conv_layer *layer, double clock)
 {
     const struct conv_algorithm *a = entry->algorithm;
@@ -461,22 +461,21 @@ CHECK_UNUSED static void check_conv_bench(const struct check_conv_entry *entry, 
     for (int i = 0; i < in_rows; i++) in_at[i] = in + i * in_block * in_planes + margin * in_lanes;
     for (int i = 0; i < a->rows; i++) out_at[i] = out + i * out_block * out_planes + margin * out_lanes;
     const struct conv_packed packed = {.shape = *s, .epilogue = {.act = KERNEL_ACT_RELU}, .weights = packed_memory, .bias = bias};
-    double best = 1e9, spent = 0;
-    for (int repeat = 0; repeat < 4 || (spent < 1.0 && repeat < 200); repeat++) {
+    double best = 1e9, spent = 0; /* the quickest row of tasks stands for all: short enough to run undisturbed */
+    for (int repeat = 0; repeat < 20 || (spent < 1.0 && repeat < 5000); repeat++) {
         const double start = check_seconds();
-        for (int y = 0; y < layer->height; y += a->rows)
-            for (int x = 0; x < layer->width; x += a->chunk_x) {
-                const struct conv_task task = {
-                    .in = in_at, .out = out_at, .in_block = in_block, .out_block = out_block, .residual_block = out_block,
-                    .rows = layer->height - y < a->rows ? layer->height - y : a->rows,
-                    .x0 = x, .x1 = layer->width - x < a->chunk_x ? layer->width : x + a->chunk_x, .scratch = scratch,
-                };
-                a->run(&packed, &task);
-            }
+        for (int x = 0; x < layer->width; x += a->chunk_x) {
+            const struct conv_task task = {
+                .in = in_at, .out = out_at, .in_block = in_block, .out_block = out_block, .residual_block = out_block,
+                .rows = a->rows, .x0 = x, .x1 = layer->width - x < a->chunk_x ? layer->width : x + a->chunk_x, .scratch = scratch,
+            };
+            a->run(&packed, &task);
+        }
         const double time = check_seconds() - start;
         spent += time;
         if (time < best) best = time;
     }
+    best *= ceil((double) layer->height / a->rows);
     const double pixels = (double) layer->width * layer->height;
     printf("%-20s %4d -> %-4d k%dx%d s%d d%d %4dx%-4d %8.3f ms %8.2f ns/pixel %8.1f cycles/pixel (cost %8.1f) %8.1f GFLOP/s\n",
            a->name, s->in_channels, s->out_channels, s->kernel_x, s->kernel_y, s->stride_x, s->dilation_x, layer->width,
