@@ -74,6 +74,8 @@ int graph_drop_dead(struct graph *graph, struct fm_error *error)
             if (node->in[k] >= 0)
                 wanted[node->in[k]] = 1;
     }
+    for (int v = 0; v < graph->n_values; v++) /* values of dropped nodes keep no stale index */
+        graph->value[v].producer = -1;
     int n = 0;
     for (int i = 0; i < graph->n_nodes; i++) {
         if (graph->node[i].op == OP_COUNT)
@@ -85,11 +87,6 @@ int graph_drop_dead(struct graph *graph, struct fm_error *error)
         n++;
     }
     graph->n_nodes = n;
-    for (int v = 0; v < graph->n_values; v++) { /* values of dropped nodes keep no stale index */
-        struct graph_value *value = &graph->value[v];
-        if (!wanted[v])
-            value->producer = -1;
-    }
     core_free(wanted);
     return FM_OK;
 }
