@@ -59,7 +59,7 @@ static void lower_constant(struct onnx_op *op)
     } else if (onnx_has(op, "value_ints")) {
         const int n = onnx_ints(op, "value_ints", &ints);
         bind_copy(op, FM_I64, 1, n < 0 ? 0 : n, ints);
-    } else {
+    } else if (op->node->n_attr > 0) {
         onnx_refuse(op, FM_ERR_UNSUPPORTED, "constants of kind \"%.*s\" are not supported", ONNX_SHOW(op->node->attr[0].name));
     }
 }
