@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "model/model.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -46,29 +45,6 @@ static char *sibling_of(const char *path, size_t cut, const char *ending)
         memcpy(name + n, ending, k);
     }
     return name;
-}
-
-/* The one .bin of a folder: several .param (x2, x3, x4) are published with weights they share. NULL when there are more or none. */
-static char *only_bin_beside(const char *path)
-{
-    char *folder = folder_of(path), *found = NULL;
-    DIR *stream = folder ? opendir(folder) : NULL;
-    int count = 0;
-    const struct dirent *entry;
-    while (stream && (entry = readdir(stream))) {
-        if (!ends_with(entry->d_name, ".bin") || entry->d_name[0] == '.' || count++)
-            continue;
-        const char *slash = strrchr(path, '/');
-        found = sibling_of(path, slash ? strlen(slash + 1) : strlen(path), entry->d_name);
-    }
-    if (stream)
-        closedir(stream);
-    core_free(folder);
-    if (count != 1) {
-        core_free(found);
-        found = NULL;
-    }
-    return found;
 }
 
 /* Hands a file to the graph; on failure both are gone. */
