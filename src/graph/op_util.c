@@ -163,36 +163,48 @@ bool op_walk_next(struct op_walk *walk)
 }
 
 /* By memcpy of a constant size: compilers make moves of it, and elements of any type may be copied. */
-#define COPY_ROW(size) for (int64_t i = 0; i < n; i++) memcpy(y + i * (size), x + i * step * (size), (size))
+#define COPY_ROWS(size) \
+    for (int64_t j = 0; j < rows; j++) \
+        for (int64_t i = 0; i < n; i++) memcpy(y + (j * n + i) * (size), x + (j * row_step + i * step) * (size), (size))
+
+/* Rows of n elements, dense in `to`. */
+static void copy_rows(char *y, const char *x, int64_t row_step, int64_t rows, int64_t step, int64_t n, size_t size)
+{
+    switch (size) {
+    case 1: COPY_ROWS(1); break;
+    case 2: COPY_ROWS(2); break;
+    case 4: COPY_ROWS(4); break;
+    default: COPY_ROWS(8); break;
+    }
+}
 
 void op_copy_row(void *to, const void *from, int64_t step, int64_t n, size_t size)
 {
-    char *y = to;
-    const char *x = from;
     if (n <= 0) return;
-    if (step == 1) {
-        memcpy(to, from, (size_t) n * size);
-        return;
-    }
-    switch (size) {
-    case 1: COPY_ROW(1); break;
-    case 2: COPY_ROW(2); break;
-    case 4: COPY_ROW(4); break;
-    default: COPY_ROW(8); break;
-    }
+    if (step == 1) memcpy(to, from, (size_t) n * size);
+    else copy_rows(to, from, 0, 1, step, n, size);
 }
 
 void op_copy_strided(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *stride)
 {
+    enum { SHORT = 16 };
     struct op_walk walk;
-    int64_t strides[1][FM_MAX_RANK];
+    int64_t strides[1][FM_MAX_RANK], rows = 1, row_step = 0;
     for (int i = 0; i < rank; i++) {
         if (dim[i] == 0) return;
         strides[0][i] = stride[i];
     }
     op_walk_start(&walk, rank, dim, 1, strides);
+    const int64_t n = walk.length;
+    if (n < SHORT && walk.rank > 0) { /* short rows, as of a pixel shuffle: two axes at a time */
+        rows = walk.dim[--walk.rank];
+        row_step = walk.stride[0][walk.rank];
+        walk.length *= rows;
+    }
     do {
-        op_copy_row((char *) to + (size_t) walk.row * size, (const char *) from + walk.offset[0] * (int64_t) size, walk.step[0],
-                    walk.length, size);
+        char *y = (char *) to + (size_t) walk.row * size;
+        const char *x = (const char *) from + walk.offset[0] * (int64_t) size;
+        if (rows > 1) copy_rows(y, x, row_step, rows, walk.step[0], n, size);
+        else op_copy_row(y, x, walk.step[0], n, size);
     } while (op_walk_next(&walk));
 }
