@@ -11,10 +11,10 @@
 
 enum { IN_X, IN_ROI, IN_SCALES, IN_SIZES };
 
-/* One axis: output position o lies at (o + offset) * back in input units, back = 1 / scale. */
+/* One axis of the input and what becomes of it. */
 struct axis {
     int64_t in, out;
-    double num, den;   /* scale = num / den, kept apart so that sizes give exact positions; 1 / 1 where the axis is not listed */
+    double num, den;   /* scale = num / den, kept apart so that sizes give exact positions (den 1: the file gave a scale) */
     double roi_begin, roi_end;
     bool listed;       /* among the axes that are resized */
 };
@@ -62,8 +62,7 @@ static int read_roi(const struct graph_node *node, const struct fm_tensor *in, c
     return err;
 }
 
-static int read_scales(const struct graph_node *node, const struct fm_tensor *in, const int *axes, int n, struct axis *axis,
-                       struct fm_error *error)
+static int read_scales(const struct fm_tensor *in, const int *axes, int n, struct axis *axis, struct fm_error *error)
 {
     int err = check_list(&in[IN_SCALES], "scales", n, true, error);
     if (err)
@@ -75,10 +74,9 @@ static int read_scales(const struct graph_node *node, const struct fm_tensor *in
         const double scale = op_get_f(&in[IN_SCALES], i);
         if (!(scale > 0.0) || !isfinite(scale))
             return core_fail(error, FM_ERR_SHAPE, "a scale of %g is impossible", scale);
-        /* the specification multiplies float by float: 0.7f * 10 is 7 there, 6 in double */
-        const float size = node->p.resize.coordinates == COORD_TF_CROP_AND_RESIZE
-                               ? (float) a->in * (float) (a->roi_end - a->roi_begin) * (float) scale
-                               : (float) a->in * (float) scale;
+        /* float by float, as everywhere: 0.7f * 10 is 7 there, 6 in double. A region of interest does not count, whatever the
+         * specification's text says: neither its own code nor any runtime multiplies by it. */
+        const float size = (float) a->in * (float) scale;
         if (!(size >= 0.0f) || size > SIZE_LIMIT)
             return core_fail(error, FM_ERR_SHAPE, "%lld elements scaled by %g are too many or too few", (long long) a->in, scale);
         a->out = (int64_t) floorf(size);
@@ -155,7 +153,7 @@ static int read_axes(const struct graph_node *node, const struct fm_tensor *in, 
     if (scales == sizes && n > 0)
         return core_fail(error, FM_ERR_SHAPE, "%s",
                          scales ? "scales and sizes are given, one is possible" : "neither scales nor sizes are given");
-    return scales ? read_scales(node, in, axes, n, axis, error) : sizes ? read_sizes(node, in, axes, n, axis, error) : FM_OK;
+    return scales ? read_scales(in, axes, n, axis, error) : sizes ? read_sizes(node, in, axes, n, axis, error) : FM_OK;
 }
 
 int op_resize_shape(struct graph_node *node, const struct fm_tensor *in, struct fm_tensor *out, struct fm_error *error)
@@ -177,8 +175,7 @@ int op_resize_shape(struct graph_node *node, const struct fm_tensor *in, struct 
 /* Where output position o lies on the input axis. */
 static double position(const struct graph_node *node, const struct axis *a, int64_t o)
 {
-    const double x = (double) o, in = (double) a->in, back = a->den / a->num;
-    const double half = (x + 0.5) * a->den / a->num - 0.5;
+    const double x = (double) o, in = (double) a->in, half = (x + 0.5) * a->den / a->num - 0.5;
     switch (node->p.resize.coordinates) {
     case COORD_HALF_PIXEL: return half;
     case COORD_PYTORCH_HALF_PIXEL: return a->out > 1 ? half : 0.0;
@@ -189,8 +186,8 @@ static double position(const struct graph_node *node, const struct axis *a, int6
         return a->out > 1 && length > 1.0 ? x * (in - 1.0) / (length - 1.0) : 0.0;
     }
     case COORD_HALF_PIXEL_SYMMETRIC: { /* what a rounded-down size cuts off is cut off at both ends */
-        const double adjustment = (double) a->out * back / in;
-        return in / 2.0 * (1.0 - adjustment) + half;
+        const double kept = (double) a->out * a->den / a->num / in;
+        return in / 2.0 * (1.0 - kept) + half;
     }
     case COORD_TF_CROP_AND_RESIZE:
         if (a->out > 1)
@@ -200,9 +197,10 @@ static double position(const struct graph_node *node, const struct axis *a, int6
     return half;
 }
 
+/* Compared as float, which the region is: 5 * 1.2f / 3 is no further than 2. */
 static bool is_outside(const struct graph_node *node, const struct axis *a, double x)
 {
-    return node->p.resize.coordinates == COORD_TF_CROP_AND_RESIZE && (x < 0.0 || x > (double) (a->in - 1));
+    return node->p.resize.coordinates == COORD_TF_CROP_AND_RESIZE && ((float) x < 0.0f || (float) x > (float) (a->in - 1));
 }
 
 static double clamp(double v, double low, double high)
@@ -210,9 +208,13 @@ static double clamp(double v, double low, double high)
     return v < low ? low : v > high ? high : v;
 }
 
-static double nearest(enum op_nearest mode, double x)
+static double nearest(const struct graph_node *node, const struct axis *a, double x)
 {
-    switch (mode) {
+    /* A scale is a rounded float: 1.5 / 0.6f is meant to be 2.5, not 2.4999999. Sizes only leave the noise of double. */
+    const double tie = nearbyint(2.0 * x) / 2.0, noise = (a->den == 1.0 ? 0x1p-22 : 0x1p-44) * fmax(1.0, fabs(x));
+    if (fabs(x - tie) <= fmin(noise, 0x1p-10))
+        x = tie;
+    switch (node->p.resize.nearest) {
     case NEAREST_ROUND_PREFER_FLOOR: return ceil(x - 0.5);
     case NEAREST_ROUND_PREFER_CEIL: return floor(x + 0.5);
     case NEAREST_FLOOR: return floor(x);
@@ -281,10 +283,7 @@ static int make_taps(const struct graph_node *node, const struct axis *a, struct
     int64_t weights;
     t->first = NULL;
     t->weight = NULL;
-    if (radius / stretch > 4.0 * (double) a->in + 8.0) /* an output exists when scale * in >= 1/2, but for strange regions */
-        return core_fail(error, FM_ERR_SHAPE, "a scale of %g with antialiasing is impossible for %lld elements", scale,
-                         (long long) a->in);
-    t->n = 2 * (int64_t) ceil(radius / stretch);
+    t->n = 2 * (int64_t) ceil(radius / stretch); /* an output exists where scale * in >= 1/2: at most a few times the input */
     if (!core_mul_i64(a->out, t->n, &weights))
         return core_fail_nomem(error, 0);
     t->first = op_scratch(a->out, sizeof(*t->first), error);
@@ -385,7 +384,7 @@ static int nearest_places(const struct graph_node *node, const struct axis *a, i
         else if (is_outside(node, a, x))
             (*place)[o] = OUTSIDE;
         else
-            (*place)[o] = (int64_t) clamp(nearest(node->p.resize.nearest, x), 0.0, (double) (a->in - 1));
+            (*place)[o] = (int64_t) clamp(nearest(node, a, x), 0.0, (double) (a->in - 1));
     }
     return FM_OK;
 }
