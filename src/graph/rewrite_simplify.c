@@ -148,7 +148,7 @@ static bool simplify_clip(struct rewriter *r, struct graph_node *node)
     if (!is_clip(r, node, &low, &high))
         return false;
     const struct graph_node *inner = rewrite_producer(r, node->in[0]);
-    if (is_clip(r, inner, &inner_low, &inner_high) && r->uses[inner->out[0]] == 1 && low <= high && inner_low <= inner_high)
+    if (is_clip(r, inner, &inner_low, &inner_high) && r->uses[inner->out[0]] == 1)
         return make_clip(r, node, inner->in[0], fmin(fmax(inner_low, low), high), fmin(fmax(inner_high, low), high));
     if (node->op == OP_CLIP && ((low == 0.0 && high == INFINITY) || (low == -INFINITY && high == INFINITY)))
         return make_clip(r, node, node->in[0], low, high);

@@ -206,6 +206,50 @@ static void joined_slices(struct rewriter *r, struct graph_node *node)
     make_block(r, node, OP_SPACE_TO_DEPTH, source, size, false);
 }
 
+/* ---- numbers before shuffles ---- */
+
+static bool is_arithmetic(const struct graph_node *node)
+{
+    return node->op == OP_MUL || node->op == OP_ADD || node->op == OP_SUB || node->op == OP_DIV;
+}
+
+/* A product or sum with one number means the same before a shuffle as behind it, and before it a convolution can take it. */
+static void hoist_number(struct rewriter *r, struct graph_node *node)
+{
+    double number;
+    if (!is_arithmetic(node))
+        return;
+    const int k = rewrite_scalar(r, node->in[1], &number) ? 0 : rewrite_scalar(r, node->in[0], &number) ? 1 : -1;
+    struct graph_node *shuffle = k < 0 ? NULL : rewrite_producer(r, node->in[k]);
+    if (!shuffle || shuffle->op != OP_DEPTH_TO_SPACE || r->uses[node->in[k]] != 1 ||
+        !rewrite_same_type(r, node->in[k], node->out[0]))
+        return;
+    const struct graph_node *before = rewrite_producer(r, shuffle->in[0]); /* a convolution or what it is going to take */
+    if (!before || (!is_arithmetic(before) && (before->op != OP_CONV || graph_is_fused(before))) ||
+        rewrite_single_user(r, shuffle->in[0]) < 0)
+        return;
+    /* x -> shuffle -> between -> node -> y becomes x -> node -> between -> shuffle -> y */
+    const int x = shuffle->in[0], between = node->in[k];
+    const struct graph_node first = *shuffle;
+    struct graph_value *value = &r->graph->value[between];
+    shuffle->op = node->op;
+    shuffle->type = node->type;
+    shuffle->name = node->name;
+    shuffle->p = node->p;
+    shuffle->in = node->in;
+    shuffle->n_in = 2;
+    shuffle->in[k] = x;
+    node->op = first.op;
+    node->type = first.type;
+    node->name = first.name;
+    node->p = first.p;
+    node->in = first.in;
+    node->n_in = 1;
+    node->in[0] = between;
+    memcpy(value->dim, r->graph->value[x].dim, sizeof(value->dim));
+    r->changed = true;
+}
+
 void rewrite_space(struct rewriter *r)
 {
     for (int i = 0; i < r->graph->n_nodes && !r->rc; i++) {
@@ -213,7 +257,7 @@ void rewrite_space(struct rewriter *r)
         if (!rewrite_alive(node) || node->n_in < 1 || node->in[0] < 0 || node->out[0] < 0)
             continue;
         six_axes(r, node);
-        if (rewrite_alive(node))
-            joined_slices(r, node);
+        joined_slices(r, node);
+        hoist_number(r, node);
     }
 }

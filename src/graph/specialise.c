@@ -11,13 +11,13 @@
 #include "graph/op.h"
 
 /* A tiny file must not make us compute or hold much: a folded result is at most FOLD_RATIO times its inputs plus FOLD_FREE bytes,
- * all results together FOLD_RATIO times the file's constants plus FOLD_TOTAL bytes, and products at most FOLD_MACS multiply-adds.
+ * all results together FOLD_RATIO times the file's constants plus FOLD_TOTAL bytes, and all at most FOLD_STEPS steps.
  * What exceeds that stays a node. */
 #define FOLD_RATIO 8
 #define FOLD_FREE ((size_t) 1 << 20)
 #define FOLD_TOTAL ((size_t) 64 << 20)
 #define FOLD_TOTAL_MAX ((size_t) 4 << 30)
-#define FOLD_MACS ((int64_t) 1 << 30)
+#define FOLD_STEPS ((int64_t) 1 << 28)
 /* Unaligned constants up to this size are copied once for good: shapes, axes, scalars. Larger ones only while they are read. */
 #define SMALL_CONSTANT ((size_t) 64 << 10)
 
@@ -30,7 +30,7 @@ struct specialiser {
     struct fm_tensor *tensor; /* room for one node's inputs and outputs */
     bool *owned;              /* [as many]: that tensor's data is a copy to be freed after the node */
     size_t fold_left;
-    int64_t macs_left;
+    int64_t steps_left;
 };
 
 /* ---- what is needed ---- */
@@ -219,6 +219,23 @@ static int infer(struct specialiser *s, struct graph_node *node, struct fm_tenso
     return FM_OK;
 }
 
+/* Steps of the operators that take more than a few per element. */
+static int64_t fold_steps(const struct specialiser *s, const struct graph_node *node, const struct fm_tensor *out)
+{
+    const struct fm_tensor x = graph_tensor(s->to, node->in[0]);
+    int64_t steps = graph_node_macs(s->to, node), count = fm_tensor_count(&x);
+    if (node->op == OP_MAX_POOL || node->op == OP_AVERAGE_POOL) {
+        steps = fm_tensor_count(&out[0]);
+        for (int i = 0; i < node->p.pool.window.n; i++)
+            if (!core_mul_i64(steps, node->p.pool.window.kernel[i], &steps))
+                return INT64_MAX;
+    } else if (node->op == OP_NON_MAX_SUPPRESSION || node->op == OP_TOP_K) {
+        if (!core_mul_i64(count, count, &steps))
+            return INT64_MAX;
+    }
+    return steps;
+}
+
 /* Whether the result can be had now: everything is known and the cost is bounded. */
 static bool can_fold(struct specialiser *s, const struct graph_node *node, const struct fm_tensor *out)
 {
@@ -239,10 +256,10 @@ static bool can_fold(struct specialiser *s, const struct graph_node *node, const
     if (!core_mul_size(had, FOLD_RATIO, &allowed) || !core_add_size(allowed, FOLD_FREE, &allowed) || needed > allowed ||
         needed > s->fold_left)
         return false;
-    const int64_t macs = graph_node_macs(s->to, node);
-    if (macs > s->macs_left)
+    const int64_t steps = fold_steps(s, node, out);
+    if (steps > s->steps_left)
         return false;
-    s->macs_left -= macs;
+    s->steps_left -= steps;
     s->fold_left -= needed;
     return true;
 }
@@ -437,7 +454,7 @@ static int prepare(struct specialiser *s)
             constants = FOLD_TOTAL_MAX;
     }
     s->fold_left = constants < FOLD_TOTAL_MAX / FOLD_RATIO ? constants * FOLD_RATIO + FOLD_TOTAL : FOLD_TOTAL_MAX;
-    s->macs_left = FOLD_MACS;
+    s->steps_left = FOLD_STEPS;
     for (int k = 0; k < from->n_outputs; k++)
         s->wanted[from->output[k]] = 1;
     for (int i = from->n_nodes - 1; i >= 0; i--)

@@ -255,6 +255,15 @@ static void bounds_fuse(void)
         CHECK_INT(last->p.conv.epilogue.act, ACT_RELU);
         pair_free(&p, &g);
     }
+    { /* the upper bound wins where it is below the lower */
+        CASE(3, 4, 5, {
+            x = NET_NODE(g, OP_CLIP, x, scalar(g, 3.0f), scalar(g, 2.0f));
+            x = NET_NODE(g, OP_CLIP, x, scalar(g, -1.0f), scalar(g, 5.0f));
+        }, 1);
+        if (p.after.data)
+            CHECK_NEAR(((float *) p.after.data)[7], 2.0, 0);
+        pair_free(&p, &g);
+    }
     { /* bounds that the other pair excludes: everything becomes 2, then 1.5 */
         CASE(3, 4, 5, {
             x = NET_NODE(g, OP_CLIP, x, scalar(g, 2.0f), scalar(g, 3.0f));
@@ -425,6 +434,13 @@ static void other_padding_stays(void)
     {
         CASE(2, 5, 6, {
             x = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 1, 1, 0, 0, 1, 1 }), scalar(g, 0.5f));
+            x = net_conv(g, x, 2, 3, 3, 1, true);
+        }, 2);
+        pair_free(&p, &g);
+    }
+    { /* a crop shows the convolution pixels that its own padding would not */
+        CASE(2, 5, 6, {
+            x = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 1, -1, 0, 0, 1, 1 }));
             x = net_conv(g, x, 2, 3, 3, 1, true);
         }, 2);
         pair_free(&p, &g);
@@ -731,6 +747,161 @@ static void half_is_widened(void)
     graph_destroy(&g);
 }
 
+/* Numbers behind a shuffle reach the convolution before it. */
+static void numbers_pass_shuffles(void)
+{
+    CASE(3, 3, 4, {
+        x = net_conv(g, x, 3, 12, 3, 1, true);
+        x = NET_NODE(g, OP_DEPTH_TO_SPACE, x);
+        net_params(g)->block.size = 2;
+        net_params(g)->block.crd = true;
+        x = NET_NODE(g, OP_MUL, x, scalar(g, 0.5f));
+        x = NET_NODE(g, OP_SUB, scalar(g, 0.25f), x);
+        x = NET_NODE(g, OP_CLIP, x, scalar(g, 0.0f), scalar(g, 1.0f));
+    }, 1);
+    CHECK_INT(last->p.conv.epilogue.shuffle, 2);
+    CHECK_INT(last->p.conv.epilogue.act, ACT_CLIP);
+    pair_free(&p, &g);
+}
+
+/* ---- random networks ---- */
+
+static int pick(int n) { return (int) ((net_random() + 1.0f) * 0.5f * (float) n) % n; }
+
+struct pool { int value[64], n; int64_t dim[64][3]; /* channels, height, width */ };
+
+static void pool_add(struct pool *p, int value, int64_t c, int64_t h, int64_t w)
+{
+    p->value[p->n] = value;
+    memcpy(p->dim[p->n++], (const int64_t[]){ c, h, w }, sizeof(p->dim[0]));
+}
+
+static int random_activation(struct graph *g, int x, int64_t channels)
+{
+    static const enum op_kind kinds[] = { OP_RELU, OP_LEAKY_RELU, OP_SILU, OP_SIGMOID,  OP_TANH, OP_HARD_SWISH, OP_HARD_SIGMOID,
+                                          OP_MISH, OP_GELU,       OP_ELU,  OP_SOFTSIGN, OP_NEG,  OP_IDENTITY };
+    const int kind = pick(17);
+    if (kind == 13)
+        return NET_NODE(g, OP_PRELU, x, net_weights(g, 0, 1, NET_DIMS(channels, 1, 1)));
+    if (kind == 14)
+        return NET_NODE(g, OP_CLIP, x, scalar(g, -0.5f), scalar(g, 0.5f));
+    if (kind == 15)
+        return NET_NODE(g, OP_MUL, NET_NODE(g, OP_SIGMOID, x), x);
+    if (kind == 16)
+        return NET_NODE(g, OP_MIN, NET_NODE(g, OP_MAX, x, scalar(g, 0.0f)), scalar(g, 1.0f));
+    const int y = net_node(g, kinds[kind], "act", 1, &x);
+    net_params(g)->scalar.a = kinds[kind] == OP_GELU ? 0.0f : 0.3f;
+    net_params(g)->scalar.b = 0.4f;
+    return y;
+}
+
+static int random_affine(struct graph *g, int x, const int64_t *dim)
+{
+    static const enum op_kind kinds[] = { OP_ADD, OP_SUB, OP_MUL, OP_DIV };
+    const enum op_kind op = kinds[pick(4)];
+    const int form = pick(5);
+    if (form == 4)
+        return batch_norm(g, x, dim[0]);
+    const int c = form == 0   ? scalar(g, 0.75f)
+                  : form == 1 ? net_weights(g, 0.5f, 1.5f, NET_DIMS(dim[0], 1, 1))
+                  : form == 2 ? net_weights(g, 0.5f, 1.5f, NET_DIMS(1, dim[0], 1, 1))
+                              : net_weights(g, 0.5f, 1.5f, NET_DIMS(dim[2]));
+    const int in[2] = { op != OP_DIV && pick(2) ? c : x, 0 };
+    const int both[2] = { in[0], in[0] == x ? c : x };
+    return net_node(g, op, "affine", 2, both);
+}
+
+static void random_step(struct graph *g, struct pool *p)
+{
+    const int at = pick(4) ? p->n - 1 : pick(p->n), x = p->value[at], kind = pick(14);
+    const int64_t *d = p->dim[at], c = d[0], h = d[1], w = d[2];
+    if (kind < 4) {
+        const int64_t kernel = 1 + 2 * pick(3), stride = pick(5) ? 1 : 2, out = 4 * (1 + pick(3));
+        pool_add(p, net_conv(g, x, c, out, kernel, stride, pick(2)), out, (h - 1) / stride + 1, (w - 1) / stride + 1);
+    } else if (kind < 7) {
+        pool_add(p, random_activation(g, x, c), c, h, w);
+    } else if (kind == 7) {
+        pool_add(p, random_affine(g, x, d), c, h, w);
+    } else if (kind < 10) { /* with another of the same shape, the farther the better */
+        int other = -1;
+        for (int i = 0; i < p->n && other < 0; i++)
+            if (!memcmp(p->dim[i], d, sizeof(p->dim[0])) && (i != at || pick(3) == 0))
+                other = p->value[i];
+        const int pair[2] = { pick(2) ? x : other, 0 }, both[2] = { pair[0], pair[0] == x ? other : x };
+        if (other >= 0)
+            pool_add(p, net_node(g, kind == 8 && pick(3) == 0 ? OP_MUL : OP_ADD, "join", 2, both), c, h, w);
+    } else if (kind == 10 && c % 4 == 0 && h < 12) {
+        if (pick(2)) {
+            const int y = NET_NODE(g, OP_DEPTH_TO_SPACE, x);
+            net_params(g)->block.size = 2;
+            net_params(g)->block.crd = pick(2);
+            pool_add(p, y, c / 4, 2 * h, 2 * w);
+        } else {
+            pool_add(p, six_axes(g, x, (const int64_t[]){ 1, c / 4, 2, 2, h, w }, (const int64_t[]){ 0, 1, 4, 2, 5, 3 },
+                                 (const int64_t[]){ 1, c / 4, 2 * h, 2 * w }), c / 4, 2 * h, 2 * w);
+        }
+    } else if (kind == 11 && h < 12) {
+        const int y = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 1, 0, 0, 0, 0, 2 }));
+        net_params(g)->pad.mode = pick(2) ? PAD_CONSTANT : PAD_EDGE;
+        pool_add(p, y, c, h + 1, w + 2);
+    } else if (kind == 12 && h < 12) {
+        const int weights = net_weights(g, -0.5f, 0.5f, NET_DIMS(c, 4, 2, 2)), y = NET_NODE(g, OP_CONV_TRANSPOSE, x, weights);
+        net_params(g)->conv.group = 1;
+        net_window(&net_params(g)->conv.window, 2, 2, 0);
+        pool_add(p, y, 4, 2 * h, 2 * w);
+    } else if (kind == 13 && h % 2 == 0 && w % 2 == 0) {
+        const int a = every_second(g, x, 0, 0, true), b = every_second(g, x, 1, 0, true), e = every_second(g, x, 0, 1, true);
+        const int parts[4] = { a, b, e, every_second(g, x, 1, 1, true) };
+        const int y = net_node(g, OP_CONCAT, "focus", 4, parts);
+        net_params(g)->axis.axis = 1;
+        pool_add(p, y, 4 * c, h / 2, w / 2);
+    }
+}
+
+static void random_network(int seed)
+{
+    struct graph *g = graph_create(), *plain = NULL, *fused = NULL;
+    struct fm_error error = { 0 };
+    struct pool pool = { .n = 0 };
+    net_state = (uint32_t) seed * 2654435761u + 1;
+    pool_add(&pool, picture(g, 4), 4, 6, 8);
+    for (int i = 0; i < 14; i++)
+        random_step(g, &pool);
+    net_output(g, pool.value[pool.n - 1]);
+    const int second = pool.value[pick(pool.n)];
+    if (second != g->output[0])
+        net_output(g, second);
+    struct fm_tensor in = net_tensor(NET_DIMS(1, 4, 6, 8)), before[2] = { { 0 } }, after[2] = { { 0 } };
+    bool good = CHECK_MSG(graph_check(g, &error) == FM_OK, "seed %d: %s", seed, error.message) &&
+                CHECK_MSG(graph_specialise(g, &in, &plain, &error) == FM_OK, "seed %d: %s", seed, error.message) &&
+                CHECK_MSG(graph_specialise(g, &in, &fused, &error) == FM_OK, "seed %d: %s", seed, error.message) &&
+                CHECK_MSG(graph_rewrite(fused, &error) == FM_OK, "seed %d: %s", seed, error.message) &&
+                CHECK_MSG(graph_check(fused, &error) == FM_OK, "seed %d: %s", seed, error.message) &&
+                CHECK_MSG(graph_interpret(plain, &in, before, &error) == FM_OK, "seed %d: %s", seed, error.message) &&
+                CHECK_MSG(graph_interpret(fused, &in, after, &error) == FM_OK, "seed %d: %s", seed, error.message);
+    for (int k = 0; k < g->n_outputs && good; k++) {
+        const double difference = net_difference(&before[k], &after[k]);
+        CHECK_MSG(difference < 2e-5, "seed %d: output %d differs by %g", seed, k, difference);
+    }
+    for (int k = 0; k < 2; k++) {
+        core_free(before[k].data);
+        core_free(after[k].data);
+    }
+    core_free(in.data);
+    graph_destroy(&plain);
+    graph_destroy(&fused);
+    graph_destroy(&g);
+}
+
+static void random_networks(void)
+{
+    const char *count = getenv("FM_TEST_NETWORKS");
+    const int64_t live = core_alloc_live();
+    for (int seed = 1; seed <= (count ? atoi(count) : 300); seed++)
+        random_network(seed);
+    CHECK_INT(core_alloc_live(), live);
+}
+
 /* What nobody needs goes, and optional results that nobody reads. */
 static void dead_nodes_go(void)
 {
@@ -774,6 +945,8 @@ int main(void)
     RUN(reshapes_are_shuffles);
     RUN(focus_is_space_to_depth);
     RUN(half_is_widened);
+    RUN(numbers_pass_shuffles);
     RUN(dead_nodes_go);
+    RUN(random_networks);
     return check_report();
 }
