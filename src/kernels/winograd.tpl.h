@@ -89,7 +89,13 @@ static struct wino_blocks wino_blocks_of(const struct conv_shape *s, int alpha)
 
 /* ---- transforms in one dimension ---- */
 
-/* B^T for the points 0, 1, -1, 2, -2, 1/2, -1/2, infinity (alpha 8) and 0, 1, -1, 2, -2, infinity (alpha 6). */
+/* The finite points; one more lies at infinity. For alpha 6 these lose half as much to rounding as 0, +-1, +-2 would (with all
+ * constants below exact), for alpha 8 there is nothing better than the usual ones. */
+static const double wino_points6[] = {0, 0.625, -0.625, 1.5, -1.5};
+static const double wino_points8[] = {0, 1, -1, 2, -2, 0.5, -0.5};
+
+/* B^T: row j is the product of (x - p) over all finite points but point j (the row of 0 negated for alpha 8), the last row that of
+ * all. Rows of +-p are even +- p * odd. */
 SIMD_INLINE void wino_bt(const int alpha, const vf *d, vf *o)
 {
     if (alpha == 8) {
@@ -108,30 +114,37 @@ SIMD_INLINE void wino_bt(const int alpha, const vf *d, vf *o)
         o[6] = vf_fnma(vf_set1(0.5f), odd3, even3);
         o[7] = vf_fma(vf_set1(5.25f), vf_sub(d[3], d[5]), vf_sub(d[7], d[1]));
     } else {
-        const vf even1 = vf_fnma(vf_set1(4.0f), d[2], d[4]), odd1 = vf_fnma(vf_set1(4.0f), d[1], d[3]);
-        const vf even2 = vf_sub(d[4], d[2]), odd2 = vf_sub(d[3], d[1]);
-        o[0] = vf_fma(vf_set1(4.0f), d[0], vf_fnma(vf_set1(5.0f), d[2], d[4]));
-        o[1] = vf_add(even1, odd1);
-        o[2] = vf_sub(even1, odd1);
-        o[3] = vf_fma(vf_set1(2.0f), odd2, even2);
-        o[4] = vf_fnma(vf_set1(2.0f), odd2, even2);
-        o[5] = vf_fma(vf_set1(4.0f), d[1], vf_fnma(vf_set1(5.0f), d[3], d[5]));
+        const vf even1 = vf_fnma(vf_set1(2.25f), d[2], d[4]), odd1 = vf_fnma(vf_set1(2.25f), d[1], d[3]);
+        const vf even2 = vf_fnma(vf_set1(0.390625f), d[2], d[4]), odd2 = vf_fnma(vf_set1(0.390625f), d[1], d[3]);
+        o[0] = vf_fma(vf_set1(0.87890625f), d[0], vf_fnma(vf_set1(2.640625f), d[2], d[4]));
+        o[1] = vf_fma(vf_set1(0.625f), odd1, even1);
+        o[2] = vf_fnma(vf_set1(0.625f), odd1, even1);
+        o[3] = vf_fma(vf_set1(1.5f), odd2, even2);
+        o[4] = vf_fnma(vf_set1(1.5f), odd2, even2);
+        o[5] = vf_fma(vf_set1(0.87890625f), d[1], vf_fnma(vf_set1(2.640625f), d[3], d[5]));
     }
 }
 
-/* A^T, each output plus `bias`. The columns of the points +-1/2 are scaled so that the last coefficient is 1; wino_g undoes it. */
-SIMD_INLINE void wino_at(const int alpha, const int tile, const vf *m, vf bias, vf *o)
+/* A^T: row i is the powers p^i, plus the last value in the last row; plus `bias` if biased. For alpha 8 the columns of the points
+ * +-1/2 are scaled so that the last coefficient is 1; wino_g undoes it. */
+SIMD_INLINE void wino_at(const int alpha, const int tile, const vf *m, const bool biased, vf bias, vf *o)
 {
-    const vf sum1 = vf_add(vf_add(m[1], m[2]), bias), dif1 = vf_add(vf_sub(m[1], m[2]), bias);
     const vf sum2 = vf_add(m[3], m[4]), dif2 = vf_sub(m[3], m[4]);
+    vf sum1 = vf_add(m[1], m[2]), dif1 = vf_sub(m[1], m[2]);
     if (alpha == 6) {
-        o[0] = vf_add(vf_add(m[0], sum1), sum2);
-        o[1] = vf_fma(vf_set1(2.0f), dif2, dif1);
-        o[2] = vf_fma(vf_set1(4.0f), sum2, sum1);
-        o[3] = vf_add(m[5], vf_fma(vf_set1(8.0f), dif2, dif1));
+        const vf dif2_1 = biased ? vf_fma(vf_set1(1.5f), dif2, bias) : vf_mul(vf_set1(1.5f), dif2);
+        const vf sum2_2 = biased ? vf_fma(vf_set1(2.25f), sum2, bias) : vf_mul(vf_set1(2.25f), sum2);
+        o[0] = vf_add(biased ? vf_add(m[0], bias) : m[0], vf_add(sum1, sum2));
+        o[1] = vf_fma(vf_set1(0.625f), dif1, dif2_1);
+        o[2] = vf_fma(vf_set1(0.390625f), sum1, sum2_2);
+        o[3] = vf_fma(vf_set1(0.244140625f), dif1, vf_fma(vf_set1(3.375f), dif2, biased ? vf_add(m[5], bias) : m[5]));
         return;
     }
     const vf sum3 = vf_add(m[5], m[6]), dif3 = vf_sub(m[5], m[6]);
+    if (biased) {
+        sum1 = vf_add(sum1, bias);
+        dif1 = vf_add(dif1, bias);
+    }
     if (tile == 4) {
         o[0] = vf_add(vf_fma(vf_set1(8.0f), sum3, sum1), vf_add(m[0], sum2));
         o[1] = vf_fma(vf_set1(4.0f), dif3, vf_fma(vf_set1(2.0f), dif2, dif1));
@@ -147,14 +160,14 @@ SIMD_INLINE void wino_at(const int alpha, const int tile, const vf *m, vf bias, 
     }
 }
 
-/* G[position][k], k < kernel: the weights' transform. */
+/* G[position][k], k < kernel: the weights' transform, p^k over the product of p's distances from the other points. */
 static double wino_g(int alpha, int tile, int position, int kernel, int k)
 {
-    static const double points[] = {0, 1, -1, 2, -2, 0.5, -0.5};
-    static const double factors6[] = {1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24};
-    static const double factors8[] = {1, -2.0 / 9, -2.0 / 9, 1.0 / 90, 1.0 / 90, 32.0 / 45, 32.0 / 45};
+    const double *const points = alpha == 6 ? wino_points6 : wino_points8;
     if (position == alpha - 1) return k == kernel - 1 ? 1 : 0;
-    double g = (alpha == 6 ? factors6 : factors8)[position];
+    double g = alpha == 8 && position == 0 ? -1 : 1;
+    for (int i = 0; i < alpha - 1; i++)
+        if (i != position) g /= points[position] - points[i];
     if (position >= 5) g /= (double) (1 << (tile - 1));
     for (int i = 0; i < k; i++) g *= points[position];
     return g;
@@ -326,15 +339,15 @@ SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum ke
         vf d[WINO_ALPHA_MAX], o[6];
         WINO_UNROLL
         for (int k = 0; k < alpha; k++) d[k] = vf_load(m + k * alpha * m_position);
-        wino_at(alpha, tile, d, vf_zero(), o);
+        wino_at(alpha, tile, d, false, vf_zero(), o);
         WINO_UNROLL
         for (int k = 0; k < tile; k++) half[k][i] = o[k];
     }
     const int columns = w->columns - x < tile ? w->columns - x : tile;
-    const int next = x + tile < w->columns ? x + tile : x;
+    const int next = x + tile < w->columns ? x + tile : x; /* its lines are fetched early: stores that miss would wait in a row */
     for (int y = 0; y < w->rows; y++) {
         vf o[6];
-        wino_at(alpha, tile, half[y], w->bias, o);
+        wino_at(alpha, tile, half[y], true, w->bias, o);
         if (w->add && w->add_first) {
             for (int i = 0; i < columns; i++) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
         }
