@@ -2,9 +2,7 @@
 /* Receptive fields: the numbers of small networks by hand, and the promise itself, tried: no pixel outside the interval changes
  * an output pixel, and tiles with the halo give the full picture's result. */
 #include "graph/field.h"
-#include "net.h"
-
-static int picture(struct graph *g, int64_t channels) { return net_input(g, "x", FM_F32, NET_DIMS(1, channels, -1, -1)); }
+#include "net_random.h"
 
 static struct graph *fixed(const struct graph *g, int64_t channels, int64_t height, int64_t width, bool rewritten)
 {
@@ -76,7 +74,7 @@ static int count_outside(const struct graph *g, int64_t size, const struct graph
 static void convolutions_add_up(void)
 {
     struct graph *g = graph_create();
-    int x = picture(g, 1);
+    int x = net_picture(g, 1);
     x = net_conv(g, x, 1, 4, 3, 1, true);
     const int skip = x;
     x = net_conv(g, NET_NODE(g, OP_RELU, x), 4, 4, 5, 1, true);
@@ -110,7 +108,7 @@ static void convolutions_add_up(void)
 static struct graph *bends(int form)
 {
     struct graph *g = graph_create();
-    int x = picture(g, 1);
+    int x = net_picture(g, 1);
     if (form == 6) {
         x = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 2, 2, 0, 0, 2, 2 }));
         net_params(g)->pad.mode = PAD_REFLECT;
@@ -201,7 +199,7 @@ static void tiles_are_exact(void)
 static void shrinking_is_told(void)
 {
     struct graph *g = graph_create();
-    int x = picture(g, 1);
+    int x = net_picture(g, 1);
     x = net_conv(g, x, 1, 1, 3, 1, true);
     net_params(g)->conv.window.pad_begin[0] = net_params(g)->conv.window.pad_begin[1] = 0;
     net_params(g)->conv.window.pad_end[0] = net_params(g)->conv.window.pad_end[1] = 0;
@@ -225,7 +223,7 @@ static void unbounded_is_named(void)
 {
     for (int form = 0; form < 11; form++) {
         struct graph *g = graph_create();
-        int x = picture(g, 4);
+        int x = net_picture(g, 4);
         const int first = x = net_conv(g, x, 4, 4, 3, 1, true);
         const char *name = "culprit", *part = "whole";
         switch (form) {
@@ -306,7 +304,7 @@ static void unbounded_is_named(void)
 static void channels_do_not_count(void)
 {
     struct graph *g = graph_create();
-    int x = picture(g, 4);
+    int x = net_picture(g, 4);
     x = net_conv(g, x, 4, 4, 3, 1, true);
     x = NET_NODE(g, OP_TRANSPOSE, x);
     net_params(g)->perm.n = 4;
@@ -330,6 +328,60 @@ static void channels_do_not_count(void)
     graph_destroy(&g);
 }
 
+/* A tile of a random network: grown by the halo to the grid, cut at the picture's edges, its own part equal to the whole's bit for
+ * bit. */
+static bool random_tile(int seed)
+{
+    enum { SIZE = 48, FROM = 16, TO = 24 };
+    struct graph *g = graph_create();
+    struct net_pool pool = { .limit = 50, .any_size = true };
+    net_state = (uint32_t) seed * 2654435761u + 7;
+    net_pool_add(&pool, net_picture(g, 4), 4, SIZE, SIZE);
+    for (int i = 0; i < 9; i++)
+        net_random_step(g, &pool);
+    net_output(g, pool.value[pool.n - 1]);
+    struct graph *whole = fixed(g, 4, SIZE, SIZE, true), *part = NULL;
+    struct graph_field f = { 0 };
+    if (whole)
+        CHECK_INT(graph_field(whole, &f), FM_OK);
+    const int64_t halo = (f.halo + 7) / 8 * 8, first = FROM > halo ? FROM - halo : 0, last = TO + halo < SIZE ? TO + halo : SIZE;
+    const bool fits = f.bounded && f.delta[0] == 0 && f.delta[1] == 0 && 8 % f.align[0] == 0 && 8 % f.align[1] == 0;
+    struct fm_tensor in = net_tensor(NET_DIMS(1, 4, SIZE, SIZE)), cut = net_tensor(NET_DIMS(1, 4, last - first, SIZE)), a = { 0 },
+                     b = { 0 };
+    for (int64_t c = 0; c < 4; c++) /* a band of rows */
+        memcpy((float *) cut.data + c * (last - first) * SIZE, (float *) in.data + (c * SIZE + first) * SIZE,
+               (size_t) ((last - first) * SIZE) * sizeof(float));
+    if (fits && (part = fixed(g, 4, last - first, SIZE, true)) && CHECK_INT(graph_interpret(whole, &in, &a, NULL), FM_OK) &&
+        CHECK_INT(graph_interpret(part, &cut, &b, NULL), FM_OK)) {
+        const int64_t from = FROM * f.scale_num[0] / f.scale_den[0], to = TO * f.scale_num[0] / f.scale_den[0];
+        const int64_t start = first * f.scale_num[0] / f.scale_den[0], width = a.dim[3];
+        int64_t wrong = 0;
+        for (int64_t c = 0; c < a.dim[1]; c++)
+            for (int64_t y = from; y < to; y++)
+                wrong += memcmp((float *) a.data + (c * a.dim[2] + y) * width,
+                                (float *) b.data + (c * b.dim[2] + y - start) * width, (size_t) width * sizeof(float)) != 0;
+        CHECK_MSG(wrong == 0, "seed %d: %d rows differ, halo %d", seed, (int) wrong, (int) f.halo);
+    }
+    core_free(in.data);
+    core_free(cut.data);
+    core_free(a.data);
+    core_free(b.data);
+    graph_destroy(&whole);
+    graph_destroy(&part);
+    graph_destroy(&g);
+    return fits;
+}
+
+static void random_tiles_are_exact(void)
+{
+    const char *count = getenv("FM_TEST_NETWORKS");
+    const int n = count ? atoi(count) : 200;
+    int tried = 0;
+    for (int seed = 1; seed <= n; seed++)
+        tried += random_tile(seed);
+    CHECK_MSG(tried > n / 5, "only %d of %d networks are bounded", tried, n);
+}
+
 int main(void)
 {
     RUN(convolutions_add_up);
@@ -338,5 +390,6 @@ int main(void)
     RUN(shrinking_is_told);
     RUN(unbounded_is_named);
     RUN(channels_do_not_count);
+    RUN(random_tiles_are_exact);
     return check_report();
 }

@@ -2,7 +2,7 @@
 /* Every rewrite: the nodes it should leave, and the same numbers from the interpreter before and after. The operators that
  * run before are tested on their own; what an epilogue means is checked here against formulas written out. */
 #include "core/half.h"
-#include "net.h"
+#include "net_random.h"
 
 struct pair {
     struct graph *plain, *fused;
@@ -48,22 +48,9 @@ static const struct graph_node *last_of(const struct pair *p, int n_nodes)
     return &p->fused->node[n_nodes - 1];
 }
 
-static int picture(struct graph *g, int64_t channels) { return net_input(g, "x", FM_F32, NET_DIMS(1, channels, -1, -1)); }
-
-static int scalar(struct graph *g, float number) { return graph_add_f32(g, number); }
-
-static int batch_norm(struct graph *g, int x, int64_t n)
-{
-    const int p[5] = { x, net_weights(g, 0.5f, 1.5f, NET_DIMS(n)), net_weights(g, -1, 1, NET_DIMS(n)),
-                       net_weights(g, -1, 1, NET_DIMS(n)), net_weights(g, 0.5f, 1.5f, NET_DIMS(n)) };
-    const int y = net_node(g, OP_BATCH_NORM, "norm", 5, p);
-    net_params(g)->norm.epsilon = 1e-3f;
-    return y;
-}
-
 #define CASE(channels, height, width, body, nodes) \
     struct graph *g = graph_create(); \
-    int x = picture(g, channels); \
+    int x = net_picture(g, channels); \
     body; \
     net_output(g, x); \
     struct pair p; \
@@ -73,7 +60,7 @@ static int batch_norm(struct graph *g, int x, int64_t n)
 
 static void norm_joins_conv(void)
 {
-    CASE(3, 6, 7, { x = net_conv(g, x, 3, 5, 3, 1, true); x = batch_norm(g, x, 5); }, 1);
+    CASE(3, 6, 7, { x = net_conv(g, x, 3, 5, 3, 1, true); x = net_batch_norm(g, x, 5); }, 1);
     CHECK_INT(last->op, OP_CONV);
     pair_free(&p, &g);
 }
@@ -85,7 +72,7 @@ static void norm_joins_grouped_transposed_conv(void)
         x = NET_NODE(g, OP_CONV_TRANSPOSE, x, w);
         net_params(g)->conv.group = 2;
         net_window(&net_params(g)->conv.window, 2, 2, 0);
-        x = batch_norm(g, x, 6);
+        x = net_batch_norm(g, x, 6);
         x = NET_NODE(g, OP_RELU, x);
     }, 1);
     CHECK_INT(last->op, OP_CONV_TRANSPOSE);
@@ -95,7 +82,7 @@ static void norm_joins_grouped_transposed_conv(void)
 
 static void norm_alone_becomes_a_conv(void)
 {
-    CASE(5, 6, 7, { x = batch_norm(g, x, 5); x = NET_NODE(g, OP_RELU, x); }, 1);
+    CASE(5, 6, 7, { x = net_batch_norm(g, x, 5); x = NET_NODE(g, OP_RELU, x); }, 1);
     CHECK_INT(last->op, OP_CONV);
     CHECK_INT(last->p.conv.group, 5);
     CHECK_INT(last->p.conv.epilogue.act, ACT_RELU);
@@ -109,9 +96,9 @@ static void chain_joins_conv(void)
         x = net_conv(g, x, 2, 3, 3, 1, true);
         x = NET_NODE(g, OP_MUL, net_weights(g, 0.5f, 2.0f, NET_DIMS(3, 1, 1)), x);
         x = NET_NODE(g, OP_ADD, x, net_weights(g, -1, 1, NET_DIMS(1, 3, 1, 1)));
-        x = NET_NODE(g, OP_SUB, x, scalar(g, 0.25f));
+        x = NET_NODE(g, OP_SUB, x, net_scalar(g, 0.25f));
         x = NET_NODE(g, OP_SUB, net_weights(g, -1, 1, NET_DIMS(3, 1, 1)), x);
-        x = NET_NODE(g, OP_DIV, x, scalar(g, 3.0f));
+        x = NET_NODE(g, OP_DIV, x, net_scalar(g, 3.0f));
     }, 1);
     CHECK_INT(last->op, OP_CONV);
     pair_free(&p, &g);
@@ -133,7 +120,7 @@ static void other_constants_stay(void)
 static void outputs_stay(void)
 {
     struct graph *g = graph_create();
-    int x = picture(g, 2);
+    int x = net_picture(g, 2);
     const int y = net_conv(g, x, 2, 3, 3, 1, true);
     net_output(g, NET_NODE(g, OP_RELU, y));
     net_output(g, y);
@@ -195,7 +182,7 @@ static void slopes_fuse(void)
         pair_free(&p, &g);
     }
     { /* one slope for all is a leaky Relu */
-        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, false); x = NET_NODE(g, OP_PRELU, x, scalar(g, 0.25f)); }, 1);
+        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, false); x = NET_NODE(g, OP_PRELU, x, net_scalar(g, 0.25f)); }, 1);
         CHECK_INT(last->p.conv.epilogue.act, ACT_LEAKY_RELU);
         CHECK_NEAR(last->p.conv.epilogue.a, 0.25, 0);
         pair_free(&p, &g);
@@ -231,7 +218,7 @@ static void bounds_fuse(void)
             3, 4, 5,
             {
                 x = net_conv(g, x, 3, 4, 3, 1, true);
-                x = NET_NODE(g, OP_CLIP, x, scalar(g, -0.5f), scalar(g, 0.75f));
+                x = NET_NODE(g, OP_CLIP, x, net_scalar(g, -0.5f), net_scalar(g, 0.75f));
             },
             1);
         CHECK_INT(last->p.conv.epilogue.act, ACT_CLIP);
@@ -242,8 +229,8 @@ static void bounds_fuse(void)
     { /* max(x, 0), then min(., 1) */
         CASE(3, 4, 5, {
             x = net_conv(g, x, 3, 4, 3, 1, true);
-            x = NET_NODE(g, OP_MAX, scalar(g, 0.0f), x);
-            x = NET_NODE(g, OP_MIN, x, scalar(g, 1.0f));
+            x = NET_NODE(g, OP_MAX, net_scalar(g, 0.0f), x);
+            x = NET_NODE(g, OP_MIN, x, net_scalar(g, 1.0f));
         }, 1);
         CHECK_INT(last->p.conv.epilogue.act, ACT_CLIP);
         CHECK_NEAR(last->p.conv.epilogue.a, 0, 0);
@@ -251,14 +238,14 @@ static void bounds_fuse(void)
         pair_free(&p, &g);
     }
     {
-        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, true); x = NET_NODE(g, OP_CLIP, x, scalar(g, 0.0f)); }, 1);
+        CASE(3, 4, 5, { x = net_conv(g, x, 3, 4, 3, 1, true); x = NET_NODE(g, OP_CLIP, x, net_scalar(g, 0.0f)); }, 1);
         CHECK_INT(last->p.conv.epilogue.act, ACT_RELU);
         pair_free(&p, &g);
     }
     { /* the upper bound wins where it is below the lower */
         CASE(3, 4, 5, {
-            x = NET_NODE(g, OP_CLIP, x, scalar(g, 3.0f), scalar(g, 2.0f));
-            x = NET_NODE(g, OP_CLIP, x, scalar(g, -1.0f), scalar(g, 5.0f));
+            x = NET_NODE(g, OP_CLIP, x, net_scalar(g, 3.0f), net_scalar(g, 2.0f));
+            x = NET_NODE(g, OP_CLIP, x, net_scalar(g, -1.0f), net_scalar(g, 5.0f));
         }, 1);
         if (p.after.data)
             CHECK_NEAR(((float *) p.after.data)[7], 2.0, 0);
@@ -266,8 +253,8 @@ static void bounds_fuse(void)
     }
     { /* bounds that the other pair excludes: everything becomes 2, then 1.5 */
         CASE(3, 4, 5, {
-            x = NET_NODE(g, OP_CLIP, x, scalar(g, 2.0f), scalar(g, 3.0f));
-            x = NET_NODE(g, OP_CLIP, x, scalar(g, -1.0f), scalar(g, 1.5f));
+            x = NET_NODE(g, OP_CLIP, x, net_scalar(g, 2.0f), net_scalar(g, 3.0f));
+            x = NET_NODE(g, OP_CLIP, x, net_scalar(g, -1.0f), net_scalar(g, 1.5f));
         }, 1);
         CHECK_INT(last->op, OP_CLIP);
         if (p.after.data)
@@ -305,38 +292,38 @@ static void spelled_out_activations(void)
     }
     for (int form = 0; form < 4; form++) { /* x * relu6(x + 3) / 6, the division here or there; relu6(x + 3) / 6 */
         CASE(2, 4, 4, {
-            const int shifted = NET_NODE(g, OP_ADD, x, scalar(g, 3.0f));
-            int gate = NET_NODE(g, OP_CLIP, shifted, scalar(g, 0.0f), scalar(g, 6.0f));
+            const int shifted = NET_NODE(g, OP_ADD, x, net_scalar(g, 3.0f));
+            int gate = NET_NODE(g, OP_CLIP, shifted, net_scalar(g, 0.0f), net_scalar(g, 6.0f));
             if (form == 0)
-                x = NET_NODE(g, OP_DIV, NET_NODE(g, OP_MUL, x, gate), scalar(g, 6.0f));
+                x = NET_NODE(g, OP_DIV, NET_NODE(g, OP_MUL, x, gate), net_scalar(g, 6.0f));
             if (form == 1)
-                x = NET_NODE(g, OP_MUL, x, NET_NODE(g, OP_DIV, gate, scalar(g, 6.0f)));
+                x = NET_NODE(g, OP_MUL, x, NET_NODE(g, OP_DIV, gate, net_scalar(g, 6.0f)));
             if (form == 2)
-                x = NET_NODE(g, OP_MUL, scalar(g, 1.0f / 6.0f), NET_NODE(g, OP_MUL, gate, x));
+                x = NET_NODE(g, OP_MUL, net_scalar(g, 1.0f / 6.0f), NET_NODE(g, OP_MUL, gate, x));
             if (form == 3)
-                x = NET_NODE(g, OP_MUL, gate, scalar(g, 1.0f / 6.0f));
+                x = NET_NODE(g, OP_MUL, gate, net_scalar(g, 1.0f / 6.0f));
         }, 1);
         CHECK_INT(last->op, form == 3 ? OP_HARD_SIGMOID : OP_HARD_SWISH);
         pair_free(&p, &g);
     }
     for (int form = 0; form < 4; form++) { /* 0.5 * x * (1 + erf(x / sqrt 2)) in three orders; the tanh form */
         CASE(2, 4, 4, {
-            int inner = NET_NODE(g, OP_DIV, x, scalar(g, 1.41421356f));
+            int inner = NET_NODE(g, OP_DIV, x, net_scalar(g, 1.41421356f));
             if (form == 1)
-                inner = NET_NODE(g, OP_MUL, x, scalar(g, 0.70710678f));
+                inner = NET_NODE(g, OP_MUL, x, net_scalar(g, 0.70710678f));
             int gate = NET_NODE(g, OP_ERF, inner);
             if (form == 3) {
-                const int cube = NET_NODE(g, OP_POW, x, scalar(g, 3.0f));
-                const int sum = NET_NODE(g, OP_ADD, x, NET_NODE(g, OP_MUL, cube, scalar(g, 0.044715f)));
-                gate = NET_NODE(g, OP_TANH, NET_NODE(g, OP_MUL, sum, scalar(g, 0.79788456f)));
+                const int cube = NET_NODE(g, OP_POW, x, net_scalar(g, 3.0f));
+                const int sum = NET_NODE(g, OP_ADD, x, NET_NODE(g, OP_MUL, cube, net_scalar(g, 0.044715f)));
+                gate = NET_NODE(g, OP_TANH, NET_NODE(g, OP_MUL, sum, net_scalar(g, 0.79788456f)));
             }
-            gate = NET_NODE(g, OP_ADD, gate, scalar(g, 1.0f));
+            gate = NET_NODE(g, OP_ADD, gate, net_scalar(g, 1.0f));
             if (form == 1)
-                x = NET_NODE(g, OP_MUL, NET_NODE(g, OP_MUL, scalar(g, 0.5f), x), gate);
+                x = NET_NODE(g, OP_MUL, NET_NODE(g, OP_MUL, net_scalar(g, 0.5f), x), gate);
             else if (form == 2)
-                x = NET_NODE(g, OP_MUL, x, NET_NODE(g, OP_MUL, gate, scalar(g, 0.5f)));
+                x = NET_NODE(g, OP_MUL, x, NET_NODE(g, OP_MUL, gate, net_scalar(g, 0.5f)));
             else
-                x = NET_NODE(g, OP_MUL, NET_NODE(g, OP_MUL, x, gate), scalar(g, 0.5f));
+                x = NET_NODE(g, OP_MUL, NET_NODE(g, OP_MUL, x, gate), net_scalar(g, 0.5f));
         }, 1);
         CHECK_INT(last->op, OP_GELU);
         CHECK_NEAR(last->p.scalar.a, form == 3, 0);
@@ -349,8 +336,8 @@ static void identities_go(void)
     CASE(2, 4, 4, {
         x = NET_NODE(g, OP_NEG, x);
         x = NET_NODE(g, OP_IDENTITY, x);
-        x = NET_NODE(g, OP_ADD, x, scalar(g, 0.0f));
-        x = NET_NODE(g, OP_MUL, scalar(g, 1.0f), x);
+        x = NET_NODE(g, OP_ADD, x, net_scalar(g, 0.0f));
+        x = NET_NODE(g, OP_MUL, net_scalar(g, 1.0f), x);
         x = NET_NODE(g, OP_DROPOUT, x);
         x = NET_NODE(g, OP_CAST, x);
         net_params(g)->cast.to = FM_F32;
@@ -433,7 +420,7 @@ static void other_padding_stays(void)
     }
     {
         CASE(2, 5, 6, {
-            x = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 1, 1, 0, 0, 1, 1 }), scalar(g, 0.5f));
+            x = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 1, 1, 0, 0, 1, 1 }), net_scalar(g, 0.5f));
             x = net_conv(g, x, 2, 3, 3, 1, true);
         }, 2);
         pair_free(&p, &g);
@@ -523,7 +510,7 @@ static void shuffles_fuse(void)
             x = NET_NODE(g, OP_DEPTH_TO_SPACE, x);
             net_params(g)->block.size = 2;
             net_params(g)->block.crd = crd;
-            x = NET_NODE(g, OP_CLIP, x, scalar(g, 0.0f), scalar(g, 1.0f));
+            x = NET_NODE(g, OP_CLIP, x, net_scalar(g, 0.0f), net_scalar(g, 1.0f));
         }, 2);
         CHECK_INT(last->p.conv.epilogue.shuffle, 2);
         CHECK_INT(last->p.conv.epilogue.shuffle_crd, crd);
@@ -593,21 +580,12 @@ static void epilogue_by_hand(void)
     }
 }
 
-static int six_axes(struct graph *g, int x, const int64_t *mid, const int64_t *perm, const int64_t *out)
-{
-    x = NET_NODE(g, OP_RESHAPE, x, graph_add_i64s(g, 6, mid));
-    x = NET_NODE(g, OP_TRANSPOSE, x);
-    net_params(g)->perm.n = 6;
-    memcpy(net_params(g)->perm.perm, perm, 6 * sizeof(*perm));
-    return NET_NODE(g, OP_RESHAPE, x, graph_add_i64s(g, 4, out));
-}
-
 static void reshapes_are_shuffles(void)
 {
     { /* torch's pixel shuffle, after a convolution */
         CASE(2, 3, 4, {
             x = net_conv(g, x, 2, 8, 3, 1, true);
-            x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 1, 4, 2, 5, 3 },
+            x = net_six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 1, 4, 2, 5, 3 },
                          (const int64_t[]){ 1, 2, 6, 8 });
         }, 1);
         CHECK_INT(last->p.conv.epilogue.shuffle, 2);
@@ -618,7 +596,7 @@ static void reshapes_are_shuffles(void)
         CASE(
             8, 3, 4,
             {
-                x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 3, 4, 1, 5, 2 },
+                x = net_six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 3, 4, 1, 5, 2 },
                              (const int64_t[]){ 1, 2, 6, 8 });
             },
             1);
@@ -630,7 +608,7 @@ static void reshapes_are_shuffles(void)
         CASE(
             2, 6, 8,
             {
-                x = six_axes(g, x, (const int64_t[]){ 1, 2, 3, 2, 4, 2 }, (const int64_t[]){ 0, 3, 5, 1, 2, 4 },
+                x = net_six_axes(g, x, (const int64_t[]){ 1, 2, 3, 2, 4, 2 }, (const int64_t[]){ 0, 3, 5, 1, 2, 4 },
                              (const int64_t[]){ 1, 8, 3, 4 });
             },
             1);
@@ -641,7 +619,7 @@ static void reshapes_are_shuffles(void)
         CASE(
             3, 6, 8,
             {
-                x = six_axes(g, x, (const int64_t[]){ 1, 3, 3, 2, 4, 2 }, (const int64_t[]){ 0, 1, 3, 5, 2, 4 },
+                x = net_six_axes(g, x, (const int64_t[]){ 1, 3, 3, 2, 4, 2 }, (const int64_t[]){ 0, 1, 3, 5, 2, 4 },
                              (const int64_t[]){ 1, 12, 3, 4 });
                 x = net_conv(g, x, 12, 5, 3, 1, true);
             },
@@ -653,7 +631,7 @@ static void reshapes_are_shuffles(void)
         CASE(
             8, 3, 4,
             {
-                x = six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 2, 1, 3, 4, 5 },
+                x = net_six_axes(g, x, (const int64_t[]){ 1, 2, 2, 2, 3, 4 }, (const int64_t[]){ 0, 2, 1, 3, 4, 5 },
                              (const int64_t[]){ 1, 8, 3, 4 });
             },
             3);
@@ -661,25 +639,14 @@ static void reshapes_are_shuffles(void)
     }
 }
 
-static int every_second(struct graph *g, int x, int64_t y0, int64_t x0, bool one_node)
-{
-    if (one_node)
-        return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 2, (const int64_t[]){ y0, x0 }),
-                        graph_add_i64s(g, 2, (const int64_t[]){ INT64_MAX, 99 }), graph_add_i64s(g, 2, (const int64_t[]){ -2, 3 }),
-                        graph_add_i64s(g, 2, (const int64_t[]){ 2, 2 }));
-    const int end = graph_add_i64s(g, 1, (const int64_t[]){ INT64_MAX }), two = graph_add_i64s(g, 1, (const int64_t[]){ 2 });
-    x = NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 1, &y0), end, graph_add_i64s(g, 1, (const int64_t[]){ 2 }), two);
-    return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 1, &x0), end, graph_add_i64s(g, 1, (const int64_t[]){ 3 }), two);
-}
-
 static void focus_is_space_to_depth(void)
 {
     for (int form = 0; form < 3; form++) {
         CASE(3, 6, 8, {
-            const int a = every_second(g, x, 0, 0, form > 0);
-            const int b = every_second(g, x, 1, 0, form > 0);
-            const int c = every_second(g, x, 0, 1, form > 0);
-            const int d = every_second(g, x, 1, 1, form > 0);
+            const int a = net_every_second(g, x, 0, 0, form > 0);
+            const int b = net_every_second(g, x, 1, 0, form > 0);
+            const int c = net_every_second(g, x, 0, 1, form > 0);
+            const int d = net_every_second(g, x, 1, 1, form > 0);
             x = form == 2 ? NET_NODE(g, OP_CONCAT, a, c, b, d) : NET_NODE(g, OP_CONCAT, a, b, c, d);
             net_params(g)->axis.axis = 1;
             x = net_conv(g, x, 12, 4, 3, 1, true);
@@ -690,8 +657,8 @@ static void focus_is_space_to_depth(void)
     }
     { /* one of them twice */
         CASE(3, 6, 8, {
-            const int a = every_second(g, x, 0, 0, true);
-            const int b = every_second(g, x, 1, 0, true);
+            const int a = net_every_second(g, x, 0, 0, true);
+            const int b = net_every_second(g, x, 1, 0, true);
             x = NET_NODE(g, OP_CONCAT, a, b, a, b);
             net_params(g)->axis.axis = 1;
             x = net_conv(g, x, 12, 4, 3, 1, true);
@@ -755,120 +722,26 @@ static void numbers_pass_shuffles(void)
         x = NET_NODE(g, OP_DEPTH_TO_SPACE, x);
         net_params(g)->block.size = 2;
         net_params(g)->block.crd = true;
-        x = NET_NODE(g, OP_MUL, x, scalar(g, 0.5f));
-        x = NET_NODE(g, OP_SUB, scalar(g, 0.25f), x);
-        x = NET_NODE(g, OP_CLIP, x, scalar(g, 0.0f), scalar(g, 1.0f));
+        x = NET_NODE(g, OP_MUL, x, net_scalar(g, 0.5f));
+        x = NET_NODE(g, OP_SUB, net_scalar(g, 0.25f), x);
+        x = NET_NODE(g, OP_CLIP, x, net_scalar(g, 0.0f), net_scalar(g, 1.0f));
     }, 1);
     CHECK_INT(last->p.conv.epilogue.shuffle, 2);
     CHECK_INT(last->p.conv.epilogue.act, ACT_CLIP);
     pair_free(&p, &g);
 }
 
-/* ---- random networks ---- */
-
-static int pick(int n) { return (int) ((net_random() + 1.0f) * 0.5f * (float) n) % n; }
-
-struct pool { int value[64], n; int64_t dim[64][3]; /* channels, height, width */ };
-
-static void pool_add(struct pool *p, int value, int64_t c, int64_t h, int64_t w)
-{
-    p->value[p->n] = value;
-    memcpy(p->dim[p->n++], (const int64_t[]){ c, h, w }, sizeof(p->dim[0]));
-}
-
-static int random_activation(struct graph *g, int x, int64_t channels)
-{
-    static const enum op_kind kinds[] = { OP_RELU, OP_LEAKY_RELU, OP_SILU, OP_SIGMOID,  OP_TANH, OP_HARD_SWISH, OP_HARD_SIGMOID,
-                                          OP_MISH, OP_GELU,       OP_ELU,  OP_SOFTSIGN, OP_NEG,  OP_IDENTITY };
-    const int kind = pick(17);
-    if (kind == 13)
-        return NET_NODE(g, OP_PRELU, x, net_weights(g, 0, 1, NET_DIMS(channels, 1, 1)));
-    if (kind == 14)
-        return NET_NODE(g, OP_CLIP, x, scalar(g, -0.5f), scalar(g, 0.5f));
-    if (kind == 15)
-        return NET_NODE(g, OP_MUL, NET_NODE(g, OP_SIGMOID, x), x);
-    if (kind == 16)
-        return NET_NODE(g, OP_MIN, NET_NODE(g, OP_MAX, x, scalar(g, 0.0f)), scalar(g, 1.0f));
-    const int y = net_node(g, kinds[kind], "act", 1, &x);
-    net_params(g)->scalar.a = kinds[kind] == OP_GELU ? 0.0f : 0.3f;
-    net_params(g)->scalar.b = 0.4f;
-    return y;
-}
-
-static int random_affine(struct graph *g, int x, const int64_t *dim)
-{
-    static const enum op_kind kinds[] = { OP_ADD, OP_SUB, OP_MUL, OP_DIV };
-    const enum op_kind op = kinds[pick(4)];
-    const int form = pick(5);
-    if (form == 4)
-        return batch_norm(g, x, dim[0]);
-    const int c = form == 0   ? scalar(g, 0.75f)
-                  : form == 1 ? net_weights(g, 0.5f, 1.5f, NET_DIMS(dim[0], 1, 1))
-                  : form == 2 ? net_weights(g, 0.5f, 1.5f, NET_DIMS(1, dim[0], 1, 1))
-                              : net_weights(g, 0.5f, 1.5f, NET_DIMS(dim[2]));
-    const int in[2] = { op != OP_DIV && pick(2) ? c : x, 0 };
-    const int both[2] = { in[0], in[0] == x ? c : x };
-    return net_node(g, op, "affine", 2, both);
-}
-
-static void random_step(struct graph *g, struct pool *p)
-{
-    const int at = pick(4) ? p->n - 1 : pick(p->n), x = p->value[at], kind = pick(14);
-    const int64_t *d = p->dim[at], c = d[0], h = d[1], w = d[2];
-    if (kind < 4) {
-        const int64_t kernel = 1 + 2 * pick(3), stride = pick(5) ? 1 : 2, out = 4 * (1 + pick(3));
-        pool_add(p, net_conv(g, x, c, out, kernel, stride, pick(2)), out, (h - 1) / stride + 1, (w - 1) / stride + 1);
-    } else if (kind < 7) {
-        pool_add(p, random_activation(g, x, c), c, h, w);
-    } else if (kind == 7) {
-        pool_add(p, random_affine(g, x, d), c, h, w);
-    } else if (kind < 10) { /* with another of the same shape, the farther the better */
-        int other = -1;
-        for (int i = 0; i < p->n && other < 0; i++)
-            if (!memcmp(p->dim[i], d, sizeof(p->dim[0])) && (i != at || pick(3) == 0))
-                other = p->value[i];
-        const int pair[2] = { pick(2) ? x : other, 0 }, both[2] = { pair[0], pair[0] == x ? other : x };
-        if (other >= 0)
-            pool_add(p, net_node(g, kind == 8 && pick(3) == 0 ? OP_MUL : OP_ADD, "join", 2, both), c, h, w);
-    } else if (kind == 10 && c % 4 == 0 && h < 12) {
-        if (pick(2)) {
-            const int y = NET_NODE(g, OP_DEPTH_TO_SPACE, x);
-            net_params(g)->block.size = 2;
-            net_params(g)->block.crd = pick(2);
-            pool_add(p, y, c / 4, 2 * h, 2 * w);
-        } else {
-            pool_add(p, six_axes(g, x, (const int64_t[]){ 1, c / 4, 2, 2, h, w }, (const int64_t[]){ 0, 1, 4, 2, 5, 3 },
-                                 (const int64_t[]){ 1, c / 4, 2 * h, 2 * w }), c / 4, 2 * h, 2 * w);
-        }
-    } else if (kind == 11 && h < 12) {
-        const int y = NET_NODE(g, OP_PAD, x, graph_add_i64s(g, 8, (const int64_t[]){ 0, 0, 1, 0, 0, 0, 0, 2 }));
-        net_params(g)->pad.mode = pick(2) ? PAD_CONSTANT : PAD_EDGE;
-        pool_add(p, y, c, h + 1, w + 2);
-    } else if (kind == 12 && h < 12) {
-        const int weights = net_weights(g, -0.5f, 0.5f, NET_DIMS(c, 4, 2, 2)), y = NET_NODE(g, OP_CONV_TRANSPOSE, x, weights);
-        net_params(g)->conv.group = 1;
-        net_window(&net_params(g)->conv.window, 2, 2, 0);
-        pool_add(p, y, 4, 2 * h, 2 * w);
-    } else if (kind == 13 && h % 2 == 0 && w % 2 == 0) {
-        const int a = every_second(g, x, 0, 0, true), b = every_second(g, x, 1, 0, true), e = every_second(g, x, 0, 1, true);
-        const int parts[4] = { a, b, e, every_second(g, x, 1, 1, true) };
-        const int y = net_node(g, OP_CONCAT, "focus", 4, parts);
-        net_params(g)->axis.axis = 1;
-        pool_add(p, y, 4 * c, h / 2, w / 2);
-    }
-}
-
 static void random_network(int seed)
 {
     struct graph *g = graph_create(), *plain = NULL, *fused = NULL;
     struct fm_error error = { 0 };
-    struct pool pool = { .n = 0 };
+    struct net_pool pool = { .limit = 12 };
     net_state = (uint32_t) seed * 2654435761u + 1;
-    pool_add(&pool, picture(g, 4), 4, 6, 8);
+    net_pool_add(&pool, net_picture(g, 4), 4, 6, 8);
     for (int i = 0; i < 14; i++)
-        random_step(g, &pool);
+        net_random_step(g, &pool);
     net_output(g, pool.value[pool.n - 1]);
-    const int second = pool.value[pick(pool.n)];
+    const int second = pool.value[net_pick(pool.n)];
     if (second != g->output[0])
         net_output(g, second);
     struct fm_tensor in = net_tensor(NET_DIMS(1, 4, 6, 8)), before[2] = { { 0 } }, after[2] = { { 0 } };
