@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ncnn importer and what is done with its graph: text up to the first zero byte, weights behind it. A small picture goes through
- * shape inference, and through the interpreter where the network is small. */
+/* The ncnn importer and what is done with its graph: text up to the first zero byte, weights behind it. A small picture goes
+ * through shape inference, and through the interpreter where the network is small. */
 #include "core/alloc.h"
 #include "core/error.h"
 #include "model/model.h"
