@@ -9,7 +9,7 @@
 
 /* A task may start this many tasks after the one that made its data without being held back by it: threads that finish one task find
  * the next one's data complete. */
-#define SLACK_TASKS 2
+#define SLACK_TASKS 1
 
 struct builder {
     struct arena *arena;
@@ -112,6 +112,20 @@ static void find_regions(struct builder *b, const struct plan_want *wants, int n
     }
 }
 
+/* Pieces of a row: about as wide as the step likes, equally wide, and as many as there are threads or a multiple, so that nobody
+ * waits for the last one. */
+static void cut_row(struct plan_step *step, int width, int threads)
+{
+    int pieces = step->chunk_x > 0 ? (width + step->chunk_x / 2) / step->chunk_x : 1;
+    if (pieces < 1) pieces = 1;
+    if (pieces < 4 * threads) pieces = (pieces + threads - 1) / threads * threads;
+    if (pieces > PLAN_CHUNKS_MAX / 4) pieces = PLAN_CHUNKS_MAX / 4;
+    const int narrow = 4 * step->grid_x > 32 ? 4 * step->grid_x : 32; /* below this a piece is not worth its hand-over */
+    int chunk = (width + pieces - 1) / pieces;
+    if (chunk < narrow) chunk = narrow;
+    step->chunk_x = (chunk + step->grid_x - 1) / step->grid_x * step->grid_x;
+}
+
 /* Rows of a task: one grid step, or several where a row has too few pieces to keep all threads busy. */
 static void cut_tasks(struct builder *b)
 {
@@ -129,14 +143,12 @@ static void cut_tasks(struct builder *b)
             continue;
         }
         const int width = out->x1 - out->x0;
-        if (step->chunk_x < step->grid_x) step->chunk_x = step->grid_x;
-        while ((width + step->chunk_x - 1) / step->chunk_x > PLAN_CHUNKS_MAX / 4) step->chunk_x += step->grid_x;
+        cut_row(step, width, b->threads);
         const int pieces = (width + step->chunk_x - 1) / step->chunk_x;
-        int times = b->threads > 1 ? (2 * b->threads + pieces - 1) / pieces : 1;
+        int times = (b->threads + pieces - 1) / pieces;
         if (times > PLAN_CHUNKS_MAX / pieces) times = PLAN_CHUNKS_MAX / pieces;
         if (times > 4) times = 4;
-        if (times < 1) times = 1;
-        b->task_rows[s] = step->grid_y * times;
+        b->task_rows[s] = step->grid_y * (times < 1 ? 1 : times);
         b->end_row[s] = out->pictures * region_rows(out);
     }
 }

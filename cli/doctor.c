@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* framemill doctor: what this machine is, whether the fast paths answer as the reference does, and how fast the shipped networks run. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+#define SELF_TEST_TOLERANCE 1e-4
+
+/* The largest difference between plan and reference on a small picture, over the largest reference value; negative: error printed. */
+static double compare_with_reference(fm_engine *engine, fm_model *model)
+{
+    struct fm_error error = { 0 };
+    const int n_in = fm_model_input_count(model), n_out = fm_model_output_count(model);
+    struct fm_tensor *in = sizes_for(model, 40, 24), *fast = calloc((size_t) n_out + 1, sizeof *fast), *slow = calloc((size_t) n_out + 1, sizeof *slow);
+    fm_plan *plan = NULL;
+    fm_session *session = NULL;
+    double worst = -1;
+    if (!in || !fast || !slow || !fill_inputs(in, n_in)) {
+        fprintf(stderr, "framemill: out of memory\n");
+    } else if (fm_plan_create(engine, model, in, NULL, &plan, &error) < 0 || fm_session_create(plan, &session, &error) < 0 ||
+               fm_session_run(session, in, fast, &error) < 0 || fm_model_run_reference(model, in, slow, &error) < 0) {
+        report(&error);
+    } else {
+        worst = 0;
+        for (int k = 0; k < n_out; k++) {
+            if (slow[k].dtype != FM_F32) continue;
+            double top = 0, difference = 0;
+            for (int64_t i = 0; i < fm_tensor_count(&slow[k]); i++) {
+                const double a = (double) ((const float *) slow[k].data)[i], b = (double) ((const float *) fast[k].data)[i];
+                if (fabs(a) > top) top = fabs(a);
+                if (!(fabs(a - b) <= difference)) difference = fabs(a - b);
+            }
+            if (!(difference <= worst * top)) worst = top > 0 ? difference / top : difference;
+        }
+    }
+    for (int k = 0; slow && k < n_out; k++) fm_tensor_free(&slow[k]);
+    fm_session_destroy(&session);
+    fm_plan_unref(&plan);
+    free_inputs(&in, n_in);
+    free(fast);
+    free(slow);
+    return worst;
+}
+
+static double frames_per_second(fm_engine *engine, fm_model *model, int w, int h)
+{
+    struct fm_error error = { 0 };
+    const int n_in = fm_model_input_count(model);
+    struct fm_tensor *in = sizes_for(model, w, h), *out = calloc((size_t) fm_model_output_count(model) + 1, sizeof *out);
+    fm_plan *plan = NULL;
+    fm_session *session = NULL;
+    double best = 0;
+    if (in && out && fill_inputs(in, n_in) && fm_plan_create(engine, model, in, NULL, &plan, &error) == FM_OK &&
+        fm_session_create(plan, &session, &error) == FM_OK && fm_session_run(session, in, out, &error) == FM_OK) {
+        double ms[9];
+        for (int i = 0; i < 9; i++) {
+            const double start = now_ms();
+            fm_session_run(session, in, out, &error);
+            ms[i] = now_ms() - start;
+        }
+        best = 1e3 / spread_of(ms, 9).median;
+    }
+    fm_session_destroy(&session);
+    fm_plan_unref(&plan);
+    free_inputs(&in, n_in);
+    free(out);
+    return best;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Names of the .onnx files of a folder, sorted; the caller frees each and the list. */
+static char **list_models(const char *folder, int *n)
+{
+    *n = 0;
+    DIR *dir = folder ? opendir(folder) : NULL;
+    char **names = NULL;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (!dot || strcmp(dot, ".onnx") != 0) continue;
+        char **grown = realloc(names, (size_t) (*n + 1) * sizeof *names);
+        if (!grown) break;
+        names = grown;
+        if (asprintf(&names[*n], "%s/%s", folder, entry->d_name) < 0) break;
+        ++*n;
+    }
+    if (dir) closedir(dir);
+    if (*n) qsort(names, (size_t) *n, sizeof *names, by_name);
+    return names;
+}
+
+int command_doctor(const struct args *args)
+{
+    int status = EXIT_FAILED, n;
+    if (args->n_words) {
+        fprintf(stderr, "framemill doctor: takes no names (see framemill doctor --help)\n");
+        return EXIT_USAGE;
+    }
+    const bool json = args_flag(args, "json");
+    fm_engine *engine = open_engine(args, &status);
+    if (!engine) return status;
+    struct fm_engine_info info = { .size = sizeof info };
+    fm_engine_get_info(engine, &info);
+    const double peak = fm_engine_measure_gflops(engine);
+    if (json) printf("{\"cpu\": \"%s\", \"processors\": %d, \"threads\": %d, \"isa\": \"%s\", \"gflops_per_thread\": %.1f}\n", info.cpu, info.processors,
+                     info.threads, info.isa, peak);
+    else printf("processor  %s, %d in reach\nkernels    %s, %d threads\npeak       %.1f GFLOP/s a thread\n", info.cpu, info.processors, info.isa,
+                info.threads, peak);
+    char **names = list_models(shipped_models(), &n);
+    status = EXIT_DONE;
+    if (!n) printf("networks   none found (FRAMEMILL_MODELS names their folder)\n");
+    for (int i = 0; i < n; i++) {
+        struct fm_error error = { 0 };
+        fm_model *model = NULL;
+        const char *name = strrchr(names[i], '/') + 1;
+        if (fm_model_open(names[i], &model, &error) < 0) {
+            status = report(&error);
+            continue;
+        }
+        const double worst = compare_with_reference(engine, model);
+        const bool right = worst >= 0 && worst <= SELF_TEST_TOLERANCE;
+        const double fps = right ? frames_per_second(engine, model, 640, 360) : 0;
+        if (json) printf("{\"model\": \"%s\", \"right\": %s, \"error\": %.3g, \"fps_640x360\": %.2f}\n", name, right ? "true" : "false", worst, fps);
+        else if (right) printf("%-24s right (off by %.1e of the largest value), %.1f frames a second at 640x360\n", name, worst, fps);
+        else printf("%-24s WRONG: off by %.1e of the largest value\n", name, worst);
+        if (!right) status = EXIT_FAILED;
+        fm_model_unref(&model);
+    }
+    for (int i = 0; i < n; i++) free(names[i]);
+    free(names);
+    fm_engine_unref(&engine);
+    return status;
+}
