@@ -5,6 +5,7 @@
  *
  *     op_runner [--mode reference|cpu] [--verbose] [FOLDER | TEST ...]
  *
+ * reference: the interpreter; cpu: the public API, that is, planned, fused and run by the CPU backend.
  * Without a folder: ../shared/data/onnx_node. A network whose operators or types are outside what framemill takes is "not listed".
  * Ends with "N passed, N failed, N skipped"; exit code 1 when any failed. */
 #define _GNU_SOURCE
@@ -20,6 +21,7 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "framemill/session.h"
 #include "graph/op.h"
 #include "model/model.h"
 #include "model/onnx_tensor.h"
@@ -34,6 +36,15 @@ enum verdict { PASSED, FAILED, NOT_LISTED };
 struct tally {
     int count[3];
     bool is_verbose;
+    fm_engine *engine; /* NULL: reference */
+};
+
+/* What one run holds: the outputs belong to the caller (reference) or to the session. */
+struct running {
+    fm_model *model;
+    fm_plan *plan;
+    fm_session *session;
+    struct fm_tensor out[TENSORS_MAX];
 };
 
 /* Elements of a test file, in memory of their own. */
@@ -109,19 +120,41 @@ static bool compare(const struct fm_tensor *got, const struct fm_tensor *want, i
     return true;
 }
 
-static bool run_reference(const struct graph *graph, const struct fm_tensor *in, struct fm_tensor *out, struct fm_error *error)
+static int run_reference(const struct graph *graph, const struct fm_tensor *in, struct fm_tensor *out, struct fm_error *error)
 {
     struct graph *fixed = NULL;
     int rc = graph_specialise(graph, in, &fixed, error);
     if (!rc)
         rc = graph_interpret(fixed, in, out, error);
     graph_destroy(&fixed);
-    return rc == 0;
+    return rc;
 }
 
-static bool run_data_set(const struct graph *graph, const char *folder, struct arena *arena, struct fm_error *error)
+static int run_cpu(fm_engine *engine, const char *path, const struct fm_tensor *in, struct running *r, struct fm_error *error)
 {
-    struct fm_tensor in[TENSORS_MAX], want[TENSORS_MAX], got[TENSORS_MAX] = { { .rank = 0 } };
+    int rc = fm_model_open(path, &r->model, error);
+    if (!rc)
+        rc = fm_plan_create(engine, r->model, in, NULL, &r->plan, error);
+    if (!rc)
+        rc = fm_session_create(r->plan, &r->session, error);
+    if (!rc)
+        rc = fm_session_run(r->session, in, r->out, error);
+    return rc;
+}
+
+static void end_running(struct running *r, int n_out, bool owns_outputs)
+{
+    for (int k = 0; k < n_out && owns_outputs; k++)
+        core_free(r->out[k].data);
+    fm_session_destroy(&r->session);
+    fm_plan_unref(&r->plan);
+    fm_model_unref(&r->model);
+}
+
+static bool run_data_set(fm_engine *engine, const struct graph *graph, const char *folder, struct arena *arena, struct fm_error *error)
+{
+    struct fm_tensor in[TENSORS_MAX], want[TENSORS_MAX];
+    struct running r = { .model = NULL };
     const int n_in = read_tensors(folder, "input", arena, in, error);
     const int n_out = n_in < 0 ? -1 : read_tensors(folder, "output", arena, want, error);
     if (n_out < 0)
@@ -131,15 +164,22 @@ static bool run_data_set(const struct graph *graph, const char *folder, struct a
                   graph->n_outputs);
         return false;
     }
-    bool good = run_reference(graph, in, got, error);
+    int rc = engine ? run_cpu(engine, graph->source, in, &r, error) : run_reference(graph, in, r.out, error);
+    bool good = rc == 0;
     for (int k = 0; k < n_out && good; k++)
-        good = compare(&got[k], &want[k], k, error);
-    for (int k = 0; k < n_out; k++)
-        core_free(got[k].data);
+        good = compare(&r.out[k], &want[k], k, error);
+    end_running(&r, n_out, !engine);
+    if (rc == FM_ERR_UNSUPPORTED && engine) { /* what the interpreter can do, a backend must not decline */
+        struct running reference = { .model = NULL };
+        struct fm_error ignored;
+        if (run_reference(graph, in, reference.out, &ignored) == 0)
+            error->code = FM_ERR_FORMAT;
+        end_running(&reference, n_out, true);
+    }
     return good;
 }
 
-static enum verdict run_test(const char *folder, struct fm_error *error)
+static enum verdict run_test(fm_engine *engine, const char *folder, struct fm_error *error)
 {
     char path[1100];
     struct graph *graph;
@@ -154,7 +194,7 @@ static enum verdict run_test(const char *folder, struct fm_error *error)
         snprintf(path, sizeof(path), "%s/test_data_set_%d", folder, sets);
         if (access(path, F_OK) != 0)
             break;
-        good = run_data_set(graph, path, arena, error);
+        good = run_data_set(engine, graph, path, arena, error);
     }
     if (good && sets == 0) {
         core_fail(error, FM_ERR_IO, "%s: no test_data_set_0", folder);
@@ -169,7 +209,7 @@ static void run_one(const char *folder, struct tally *tally)
 {
     static const char *const words[] = { "passed", "FAILED", "not listed" };
     struct fm_error error = { .message = "" };
-    const enum verdict verdict = run_test(folder, &error);
+    const enum verdict verdict = run_test(tally->engine, folder, &error);
     const char *name = strrchr(folder, '/');
     tally->count[verdict]++;
     if (verdict != PASSED || tally->is_verbose)
@@ -205,6 +245,24 @@ static void run_folder(const char *folder, struct tally *tally)
     free(list);
 }
 
+static int usage(const char *name)
+{
+    fprintf(stderr, "usage: %s [--mode reference|cpu] [--verbose] [FOLDER | TEST ...]\n", name);
+    return 2;
+}
+
+static bool set_mode(struct tally *tally, const char *mode)
+{
+    struct fm_error error;
+    fm_engine_unref(&tally->engine);
+    if (strcmp(mode, "cpu") != 0)
+        return strcmp(mode, "reference") == 0;
+    if (fm_engine_create(NULL, &tally->engine, &error) == 0)
+        return true;
+    fprintf(stderr, "%s\n", error.message);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct tally tally = { .is_verbose = false };
@@ -212,24 +270,21 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0)
             tally.is_verbose = true;
-        else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc && strcmp(argv[i + 1], "reference") == 0)
+        else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc && set_mode(&tally, argv[i + 1]))
             i++;
-        else if (argv[i][0] == '-') {
-            fprintf(stderr, "usage: %s [--mode reference] [--verbose] [FOLDER | TEST ...]\n", argv[0]);
-            return 2;
-        } else {
-            folders++;
-            run_folder(argv[i], &tally);
-        }
+        else if (argv[i][0] == '-')
+            return usage(argv[0]);
+        else
+            folders++, run_folder(argv[i], &tally);
     }
-    if (!folders) {
-        const char *folder = check_shared("data/onnx_node");
-        if (!folder) {
-            fprintf(stderr, "skipped: ../shared/data/onnx_node is not there\n");
-            printf("0 passed, 0 failed, 1 skipped\n");
-            return 0;
-        }
-        run_folder(folder, &tally);
+    const char *shared = folders ? NULL : check_shared("data/onnx_node");
+    if (shared)
+        run_folder(shared, &tally);
+    fm_engine_unref(&tally.engine);
+    if (!folders && !shared) {
+        fprintf(stderr, "skipped: ../shared/data/onnx_node is not there\n");
+        printf("0 passed, 0 failed, 1 skipped\n");
+        return 0;
     }
     printf("%d passed, %d failed, %d not listed\n", tally.count[PASSED], tally.count[FAILED], tally.count[NOT_LISTED]);
     printf("%d passed, %d failed, %d skipped\n", tally.count[PASSED], tally.count[FAILED], tally.count[NOT_LISTED]);

@@ -131,9 +131,18 @@ void onnx_conv_params(struct onnx_op *op, union op_params *params);
 int onnx_import_nodes(struct onnx_import *import, struct onnx_scope *scope, struct onnx_view message, uint32_t field);
 /* A subgraph without inputs: its nodes are appended to the graph, output[k] are the values it gives. */
 int onnx_import_body(struct onnx_import *import, struct onnx_scope *scope, struct onnx_view message, int n_outputs, int *output);
-/* Initializers of a GraphProto into the scope. */
-int onnx_import_initializers(struct onnx_import *import, struct onnx_scope *scope, struct onnx_view message);
+/* The value that a body gives under this name. */
+int onnx_find_output(struct onnx_import *import, const struct onnx_scope *scope, struct onnx_view name, int *value);
+/* One level deeper (import->depth, which the caller takes back), or an error that names the place. */
+int onnx_enter(struct onnx_import *import, const uint8_t *at);
+
+/* ---- functions (onnx_function.c) ---- */
+
+/* Notes a FunctionProto of the model. */
+int onnx_add_function(struct onnx_import *import, const struct onnx_field *field);
 /* Puts the body of a function in the place of the node; *found says whether there is one. */
 int onnx_inline_function(struct onnx_op *op, bool *found);
+/* Inside a function: attributes that refer to one of the call take its value, or the function's default, or go. */
+int onnx_resolve_references(struct onnx_import *import, const struct onnx_scope *scope, struct onnx_node *node);
 
 #endif

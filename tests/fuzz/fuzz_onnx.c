@@ -7,8 +7,12 @@
 
 #include "core/alloc.h"
 #include "model/model.h"
+#include "model/onnx_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+/* libFuzzer's own; not there when a corpus is only replayed, where nothing is mutated. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 
 #define INPUTS_MAX 8
 #define OPEN_DIM 5        /* what open dimensions become */
@@ -93,4 +97,123 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     graph_destroy(&fixed);
     graph_destroy(&graph);
     return 0;
+}
+
+/* ---- mutation that keeps lengths right ----
+ * Changing bytes at random nearly always breaks a length, and the importer refuses at once. So one field of one message, however
+ * deep, is changed, and the lengths around it are written anew. Now and then the bytes are changed at random all the same. */
+
+struct mutation {
+    uint64_t random;
+    uint8_t *out; /* [max] */
+    size_t size, max;
+};
+
+static uint32_t draw(struct mutation *m, uint32_t below)
+{
+    m->random = m->random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t) (m->random >> 33) % below;
+}
+
+static void emit(struct mutation *m, const uint8_t *data, size_t size)
+{
+    if (size > m->max - m->size)
+        size = m->max - m->size;
+    if (size)
+        memcpy(m->out + m->size, data, size);
+    m->size += size;
+}
+
+static void emit_varint(struct mutation *m, uint64_t value)
+{
+    do {
+        const uint8_t byte = (uint8_t) ((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+        emit(m, &byte, 1);
+        value >>= 7;
+    } while (value);
+}
+
+static void mutate_message(struct mutation *m, struct onnx_view message, int depth);
+
+static void mutate_payload(struct mutation *m, const struct onnx_field *f, int depth)
+{
+    static const int64_t odd[] = { 0, 1, -1, 2, 3, 4, 5, 7, 8, 16, 100, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 65536 };
+    struct mutation inner = { m->random, NULL, 0, m->max };
+    struct onnx_wire wire = onnx_wire_open(f->bytes);
+    struct onnx_field first;
+    emit_varint(m, (uint64_t) f->number << 3 | f->type);
+    if (f->type == WIRE_VARINT) {
+        emit_varint(m, draw(m, 4) ? (uint64_t) odd[draw(m, sizeof(odd) / sizeof(odd[0]))] : f->value ^ 1u << draw(m, 8));
+        return;
+    }
+    inner.out = malloc(m->max + 16);
+    if (!inner.out)
+        abort();
+    if (f->type == WIRE_BYTES && depth < 12 && f->bytes.size > 1 && onnx_wire_next(&wire, &first) == 1 && draw(m, 8)) {
+        mutate_message(&inner, f->bytes, depth + 1);
+        m->random = inner.random;
+    } else if (f->type == WIRE_BYTES) {
+        emit(&inner, f->bytes.at, f->bytes.size);
+        inner.size = LLVMFuzzerMutate(inner.out, inner.size, inner.size + 16 < m->max ? inner.size + 16 : m->max);
+    } else {
+        memcpy(inner.out, &f->value, 8);
+        inner.size = f->type == WIRE_FIXED32 ? 4 : 8;
+        LLVMFuzzerMutate(inner.out, inner.size, inner.size);
+    }
+    if (f->type == WIRE_BYTES)
+        emit_varint(m, inner.size);
+    emit(m, inner.out, inner.size);
+    free(inner.out);
+}
+
+static void mutate_message(struct mutation *m, struct onnx_view message, int depth)
+{
+    struct onnx_wire wire = onnx_wire_open(message);
+    struct onnx_field f, chosen = { .at = message.at }, other = chosen;
+    uint32_t n = 0;
+    while (onnx_wire_next(&wire, &f) == 1)
+        n++;
+    if (wire.fault || n == 0) {
+        emit(m, message.at, message.size);
+        m->size = LLVMFuzzerMutate(m->out, m->size, m->max);
+        return;
+    }
+    const uint32_t pick = draw(m, n), second = draw(m, n), what = draw(m, 12);
+    const uint8_t *ends[2] = { message.at, message.at };
+    wire = onnx_wire_open(message);
+    for (uint32_t i = 0; onnx_wire_next(&wire, &f) == 1; i++) {
+        if (i == pick) {
+            chosen = f;
+            ends[0] = wire.at;
+        }
+        if (i == second) {
+            other = f;
+            ends[1] = wire.at;
+        }
+    }
+    emit(m, message.at, (size_t) (chosen.at - message.at));
+    if (what == 0) { /* a copy of another field before it */
+        emit(m, other.at, (size_t) (ends[1] - other.at));
+        emit(m, chosen.at, (size_t) (ends[0] - chosen.at));
+    } else if (what == 1) { /* in its place */
+        emit(m, other.at, (size_t) (ends[1] - other.at));
+    } else if (what > 2) { /* 2: gone */
+        mutate_payload(m, &chosen, depth);
+    }
+    emit(m, ends[0], (size_t) (message.at + message.size - ends[0]));
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    struct mutation m = { seed * 0x9e3779b97f4a7c15u + 1, malloc(max_size + 16), 0, max_size };
+    if (!m.out)
+        abort();
+    if (draw(&m, 16) == 0 || size == 0) {
+        free(m.out);
+        return LLVMFuzzerMutate(data, size, max_size);
+    }
+    mutate_message(&m, (struct onnx_view){ data, size }, 0);
+    memcpy(data, m.out, m.size);
+    free(m.out);
+    return m.size;
 }
