@@ -278,7 +278,19 @@ static bool gelu(struct rewriter *r, struct graph_node *node)
     return false;
 }
 
-/* Special cases of an activation that have a cheaper name. */
+/* A mean or maximum over both axes of the picture, which stay. */
+static bool is_global(const struct rewriter *r, const struct graph_node *node)
+{
+    int64_t axis[2];
+    const struct graph_value *x = &r->graph->value[node->in[0]];
+    if ((node->op != OP_REDUCE_MEAN && node->op != OP_REDUCE_MAX) || node->n_in < 2 || !node->p.reduce.keep_dims || x->rank != 4 ||
+        x->dtype != FM_F32 || rewrite_ints(r, node->in[1], 2, axis) != 2)
+        return false;
+    const int a = op_axis(axis[0], 4), b = op_axis(axis[1], 4);
+    return (a == 2 && b == 3) || (a == 3 && b == 2);
+}
+
+/* Special cases that have a plainer name. */
 static bool plainer(struct rewriter *r, struct graph_node *node)
 {
     const int x = node->in[0];
@@ -293,6 +305,14 @@ static bool plainer(struct rewriter *r, struct graph_node *node)
             return false;
         op_read_f32(&slope, FM_F32, t.data, 0, 1);
         return isfinite(slope) && rewrite_all(r, node->in[1], slope) && rewrite_unary(r, node, OP_LEAKY_RELU, x, slope, 0.0f);
+    }
+    if (is_global(r, node)) {
+        node->op = node->op == OP_REDUCE_MEAN ? OP_GLOBAL_AVERAGE_POOL : OP_GLOBAL_MAX_POOL;
+        memset(&node->p, 0, sizeof(node->p));
+        rewrite_set_in(r, node, 1, -1);
+        node->n_in = 1;
+        r->changed = true;
+        return true;
     }
     if (node->op == OP_SUM && node->n_in == 2) {
         node->op = OP_ADD;

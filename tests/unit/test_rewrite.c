@@ -714,6 +714,25 @@ static void half_is_widened(void)
     graph_destroy(&g);
 }
 
+static void reductions_are_pools(void)
+{
+    for (int form = 0; form < 4; form++) {
+        CASE(
+            3, 4, 5,
+            {
+                const int over = graph_add_i64s(g, 2,
+                                                form == 3 ? (const int64_t[]){ 1, 2 }
+                                                : form    ? (const int64_t[]){ -1, -2 }
+                                                          : (const int64_t[]){ 2, 3 });
+                x = net_node(g, form == 1 ? OP_REDUCE_MAX : OP_REDUCE_MEAN, "reduce", 2, (const int[]){ x, over });
+                net_params(g)->reduce.keep_dims = form != 2;
+            },
+            1);
+        CHECK_INT(last->op, form == 0 ? OP_GLOBAL_AVERAGE_POOL : form == 1 ? OP_GLOBAL_MAX_POOL : OP_REDUCE_MEAN);
+        pair_free(&p, &g);
+    }
+}
+
 /* Numbers behind a shuffle reach the convolution before it. */
 static void numbers_pass_shuffles(void)
 {
@@ -818,6 +837,7 @@ int main(void)
     RUN(reshapes_are_shuffles);
     RUN(focus_is_space_to_depth);
     RUN(half_is_widened);
+    RUN(reductions_are_pools);
     RUN(numbers_pass_shuffles);
     RUN(dead_nodes_go);
     RUN(random_networks);
