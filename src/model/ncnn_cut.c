@@ -121,17 +121,19 @@ static void slice_by(struct ncnn_reader *r, int axis, int n, int64_t *size)
 static void read_slice(struct ncnn_reader *r, int arg)
 {
     (void) arg;
+    const double *unused;
     const int n = r->now->n_out, axis = ncnn_axis(r, ncnn_int(r, 1, 0), r->in[0]->rank);
-    int64_t *size = ncnn_scratch(r, 2 * SLICES_MAX, sizeof *size);
-    if (!size) return;
-    const int n_sizes = ncnn_ints(r, 0, size, SLICES_MAX), n_places = ncnn_ints(r, 2, size + SLICES_MAX, SLICES_MAX);
+    const int n_sizes = ncnn_array(r, 0, &unused), n_places = ncnn_array(r, 2, &unused);
+    const int longest = n_sizes > n_places ? n_sizes : n_places;
+    int64_t *at = ncnn_scratch(r, (size_t) longest, sizeof *at);
+    ncnn_ints(r, n_places ? 2 : 0, at, longest);
     if (r->code) return;
     if (n_places)
-        slice_at(r, axis, n, size + SLICES_MAX, n_places);
+        slice_at(r, axis, n, at, n_places);
     else if (n_sizes < n)
         ncnn_fail(r, FM_ERR_FORMAT, "it has %d slice sizes for %d outputs", n_sizes, n);
     else
-        slice_by(r, axis, n, size);
+        slice_by(r, axis, n, at);
 }
 
 /* Bounds of a Crop by axis of the blob; end INT64_MAX: to the end. */

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Layers that look at many elements for each result: normalisation, softmax, reductions, matrix products. */
-#include "core/alloc.h"
 #include "model/ncnn_reader.h"
-
-#include <string.h>
 
 /* ---- normalisation ---- */
 
@@ -88,27 +85,21 @@ static void read_group_norm(struct ncnn_reader *r, int arg)
     const union op_params p = {.norm = {.epsilon = ncnn_float(r, 2, 0.001f), .groups = group}};
     struct ncnn_blob *x = r->in[0];
     if (!ncnn_expect_rank(r, x, 2, 4)) return;
-    if (group <= 0 || n <= 0 || n % group || n > 1 << 20) {
+    if (group <= 0 || n <= 0 || n % group) {
         ncnn_fail(r, FM_ERR_FORMAT, "%lld groups do not fit %lld channels", (long long) group, (long long) n);
         return;
     }
     ncnn_expect_channels(r, x, n);
-    int gamma, beta;
+    int y;
     if (affine) {
-        gamma = ncnn_constant(r, "gamma", false, 1, &n);
-        beta = ncnn_constant(r, "beta", false, 1, &n);
-    } else {
-        float *one = ncnn_scratch(r, (size_t) n, sizeof *one), *zero = ncnn_scratch(r, (size_t) n, sizeof *zero);
-        if (!one || !zero) return;
-        for (int64_t i = 0; i < n; i++) one[i] = 1.0f;
-        gamma = graph_add_f32s(r->graph, (int) n, one);
-        beta = graph_add_f32s(r->graph, (int) n, zero);
-        if (gamma < 0 || beta < 0) {
-            ncnn_fail_nomem(r);
-            return;
-        }
+        const int gamma = ncnn_constant(r, "gamma", false, 1, &n), beta = ncnn_constant(r, "beta", false, 1, &n);
+        y = NCNN_EMIT(r, OP_GROUP_NORM, &p, x->value, gamma, beta);
+    } else { /* each group as one row */
+        const int rows = ncnn_reshape(r, x->value, 3, (const int64_t[]){0, group, -1});
+        const int shape = NCNN_EMIT(r, OP_SHAPE, NULL, x->value);
+        y = NCNN_EMIT(r, OP_RESHAPE, NULL, standardise(r, rows, 1, &(int64_t){2}, p.norm.epsilon), shape);
     }
-    ncnn_set_like(r, 0, NCNN_EMIT(r, OP_GROUP_NORM, &p, x->value, gamma, beta), x);
+    ncnn_set_like(r, 0, y, x);
 }
 
 /* x / |x| * scale, the length taken over channels, places or both. */
