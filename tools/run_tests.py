@@ -23,7 +23,9 @@ def run_one(test, wrapper):
     """(passed, failed, skipped, seconds, output) of one program."""
     start = time.monotonic()
     command = list(test["cmd"])
-    if wrapper and not command[0].endswith((".py", ".sh", "python3", "bash", "sh")):
+    if os.path.basename(command[0]).startswith("python"):
+        command[0] = sys.executable  # the one with NumPy that ./dev has found
+    elif wrapper:
         command = wrapper + command
     try:
         done = subprocess.run(command, cwd=test["workdir"], env={**os.environ, **test["env"]}, timeout=test["timeout"],
