@@ -34,8 +34,8 @@ NET_UNUSED static int net_every_second(struct graph *g, int x, int64_t y0, int64
 {
     if (one_node)
         return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 2, (const int64_t[]){ y0, x0 }),
-                        graph_add_i64s(g, 2, (const int64_t[]){ INT64_MAX, 4096 }), graph_add_i64s(g, 2, (const int64_t[]){ -2, 3 }),
-                        graph_add_i64s(g, 2, (const int64_t[]){ 2, 2 }));
+                        graph_add_i64s(g, 2, (const int64_t[]){ INT64_MAX, 4096 }),
+                        graph_add_i64s(g, 2, (const int64_t[]){ -2, 3 }), graph_add_i64s(g, 2, (const int64_t[]){ 2, 2 }));
     const int end = graph_add_i64s(g, 1, (const int64_t[]){ INT64_MAX }), two = graph_add_i64s(g, 1, (const int64_t[]){ 2 });
     x = NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 1, &y0), end, graph_add_i64s(g, 1, (const int64_t[]){ 2 }), two);
     return NET_NODE(g, OP_SLICE, x, graph_add_i64s(g, 1, &x0), end, graph_add_i64s(g, 1, (const int64_t[]){ 3 }), two);
