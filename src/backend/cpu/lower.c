@@ -362,6 +362,25 @@ static int keep_for_tail(struct backend_program *p, struct fm_error *error)
     return FM_OK;
 }
 
+static int find_users(struct backend_program *p, struct fm_error *error)
+{
+    const struct graph *g = p->graph;
+    size_t uses = 0;
+    for (int i = 0; i < g->n_nodes; i++) uses += (size_t) g->node[i].n_in;
+    p->user_start = arena_array(p->arena, (size_t) g->n_values + 2, sizeof *p->user_start);
+    p->user = arena_array(p->arena, uses + 1, sizeof *p->user);
+    int *fill = arena_array(p->arena, (size_t) g->n_values + 1, sizeof *fill);
+    if (!p->user_start || !p->user || !fill) return core_fail_nomem(error, 0);
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->node[i].n_in; k++)
+            if (g->node[i].in[k] >= 0) p->user_start[g->node[i].in[k] + 1]++;
+    for (int v = 0; v < g->n_values; v++) p->user_start[v + 1] += p->user_start[v], fill[v] = p->user_start[v];
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->node[i].n_in; k++)
+            if (g->node[i].in[k] >= 0) p->user[fill[g->node[i].in[k]]++] = i;
+    return FM_OK;
+}
+
 int cpu_lower(struct backend_program *p, struct fm_error *error)
 {
     const struct graph *g = p->graph;
@@ -372,6 +391,7 @@ int cpu_lower(struct backend_program *p, struct fm_error *error)
     for (int i = 0; i < g->n_values * FORM_COUNT; i++) p->form[i] = -1;
     for (int k = 0; k < g->n_outputs; k++) p->output_value[k] = -1;
     int code = split_tail(p, in_tail, error);
+    if (code == FM_OK) code = find_users(p, error);
     if (code < 0) return code;
     for (int k = 0; k < g->n_inputs; k++) { /* inputs first: an input that is also an output needs a copy step, see below */
         const int v = cpu_add_hidden(p, FORM_FLAT, 1, 1, 1, 1, error);

@@ -25,25 +25,64 @@ struct layer { /* a convolution about to be lowered */
     struct conv_epilogue epilogue;
     const float *weight, *bias, *slope; /* float32; bias and slope may be NULL */
     int input, residual;                /* graph values; residual -1: none */
+    int output;                         /* the graph value it makes in rows; -1: hidden, a shuffle follows */
     int out_n, out_h, out_w;
     double macs;
 };
+
+/* The layout a step makes or takes, as far as one is preferred. */
+enum liking { LIKES_ANY, LIKES_BLOCKED, LIKES_PLANAR };
+
+static enum liking liking_of(enum rows_layout layout)
+{
+    return layout == ROWS_BLOCKED ? LIKES_BLOCKED : LIKES_PLANAR;
+}
+
+static double mismatch(enum liking want, enum rows_layout have, int channels)
+{
+    return want == LIKES_ANY || want == liking_of(have) ? 0 : CONVERT_CYCLES * channels;
+}
+
+/* The cheapest algorithm, the conversions before and behind it counted. */
+static const struct conv_algorithm *cheapest(const struct backend_program *p, const struct conv_shape *shape, enum liking in, enum liking out)
+{
+    const struct conv_algorithm *best = NULL;
+    double best_cost = HUGE_VAL;
+    for (int i = 0; i < KERNEL_ALGORITHM_MAX && p->kernels->conv[i]; i++) {
+        const struct conv_algorithm *a = p->kernels->conv[i];
+        if (!a->fits(shape) || conv_input_rows(a, shape, a->rows) > CPU_ROWS_MAX) continue;
+        const double cost = a->cost(shape) + mismatch(in, a->in, shape->in_channels) + mismatch(out, a->out, shape->out_channels);
+        if (cost < best_cost) best_cost = cost, best = a;
+    }
+    return best;
+}
+
+static bool node_shape(const struct backend_program *p, const struct graph_node *node, struct conv_shape *shape);
+
+/* What those who read a graph value would like it to be: the first convolution behind it decides, looked for through steps that work
+ * in either layout. */
+static enum liking wanted_by_users(const struct backend_program *p, int graph_value, int depth)
+{
+    for (int u = p->user_start[graph_value]; u < p->user_start[graph_value + 1]; u++) {
+        const struct graph_node *node = &p->graph->node[p->user[u]];
+        struct conv_shape shape;
+        if (node->op == OP_CONV && node->in[0] == graph_value && node_shape(p, node, &shape)) {
+            const struct conv_algorithm *a = cheapest(p, &shape, LIKES_ANY, LIKES_ANY);
+            if (a) return liking_of(a->in);
+        } else if (depth > 0 && node->n_out > 0 && node->out[0] >= 0 && cpu_is_picture(p, node->out[0]) && node->op != OP_DEPTH_TO_SPACE) {
+            const enum liking later = wanted_by_users(p, node->out[0], depth - 1);
+            if (later != LIKES_ANY) return later;
+        }
+    }
+    return LIKES_ANY;
+}
 
 static const struct conv_algorithm *choose(const struct backend_program *p, const struct layer *l)
 {
     const int *have = &p->form[l->input * FORM_COUNT];
     const bool blocked = have[FORM_BLOCKED] >= 0, planar = have[FORM_PLANAR] >= 0;
-    const struct conv_algorithm *best = NULL;
-    double best_cost = HUGE_VAL;
-    for (int i = 0; i < KERNEL_ALGORITHM_MAX && p->kernels->conv[i]; i++) {
-        const struct conv_algorithm *a = p->kernels->conv[i];
-        if (!a->fits(&l->shape) || conv_input_rows(a, &l->shape, a->rows) > CPU_ROWS_MAX) continue;
-        double cost = a->cost(&l->shape);
-        if ((a->in == ROWS_BLOCKED && !blocked && planar) || (a->in == ROWS_PLANAR && !planar && blocked))
-            cost += CONVERT_CYCLES * l->shape.in_channels;
-        if (cost < best_cost) best_cost = cost, best = a;
-    }
-    return best;
+    const enum liking in = blocked == planar ? LIKES_ANY : blocked ? LIKES_BLOCKED : LIKES_PLANAR;
+    return cheapest(p, &l->shape, in, l->output >= 0 ? wanted_by_users(p, l->output, 4) : LIKES_ANY);
 }
 
 static const float *padded(struct backend_program *p, const float *from, int count)
@@ -89,8 +128,8 @@ static void want_input_margins(struct backend_program *p, int value, const struc
     cpu_want_margins(p, value, s->pad_x + a->reach_left, beyond > a->reach_right ? beyond : a->reach_right);
 }
 
-/* Adds the step; returns the value of its output: `graph_value` in the algorithm's layout, or hidden when -1. */
-static int add_conv(struct backend_program *p, const struct layer *l, int graph_value, struct fm_error *error)
+/* Adds the step; returns the value of its output in the algorithm's layout. */
+static int add_conv(struct backend_program *p, const struct layer *l, struct fm_error *error)
 {
     const struct conv_algorithm *a = choose(p, l);
     if (!a) return core_fail(error, FM_ERR_UNSUPPORTED, "no algorithm for this convolution");
@@ -109,8 +148,8 @@ static int add_conv(struct backend_program *p, const struct layer *l, int graph_
         if (residual < 0) return residual;
         in[n_in++] = (struct plan_input) { .value = residual, .x = PLAN_SAME, .y = PLAN_SAME };
     }
-    const int out = graph_value >= 0 ? cpu_add_value(p, graph_value, form, error)
-                                     : cpu_add_hidden(p, form, l->out_n, s->out_channels, l->out_h, l->out_w, error);
+    const int out = l->output >= 0 ? cpu_add_value(p, l->output, form, error)
+                                   : cpu_add_hidden(p, form, l->out_n, s->out_channels, l->out_h, l->out_w, error);
     if (out < 0) return out;
     const char *kind = s->groups == 1 ? "Conv" : s->groups == s->in_channels ? "Conv depthwise" : "Conv grouped";
     struct cpu_step step = { .run = cpu_run_conv, .name = l->node->name, .how = a->name, .macs = l->macs, .scratch = a->scratch_bytes(s),
@@ -185,6 +224,18 @@ static bool window_shape(const struct op_window *w, struct conv_shape *s)
     return true;
 }
 
+/* A convolution node as kernels see it; false when it is none of theirs. */
+static bool node_shape(const struct backend_program *p, const struct graph_node *node, struct conv_shape *shape)
+{
+    const struct graph_value *x = &p->graph->value[node->in[0]], *w = &p->graph->value[node->in[1]];
+    if (!cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]) || !constant_float(p, node->in[1]) || w->rank != x->rank) return false;
+    if (!window_shape(&node->p.conv.window, shape) || !fits_int(node->p.conv.group, 1, 1 << 20)) return false;
+    shape->in_channels = (int) x->dim[1];
+    shape->out_channels = (int) w->dim[0];
+    shape->groups = (int) node->p.conv.group;
+    return true;
+}
+
 /* Bias and slope, whatever form the graph has them in: one value per output channel, repeated `times`. */
 static int per_channel(struct backend_program *p, int graph_value, int channels, int times, const float **out, struct fm_error *error)
 {
@@ -203,16 +254,10 @@ static int per_channel(struct backend_program *p, int graph_value, int channels,
 int cpu_lower_conv(struct backend_program *p, const struct graph_node *node, struct fm_error *error)
 {
     const struct graph *g = p->graph;
-    const struct graph_value *x = &g->value[node->in[0]], *w = &g->value[node->in[1]];
-    if (!cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]) || !constant_float(p, node->in[1]) || w->rank != x->rank)
-        return CPU_DECLINED;
-    struct layer l = { .node = node, .input = node->in[0], .residual = -1 };
-    if (!window_shape(&node->p.conv.window, &l.shape) || !fits_int(node->p.conv.group, 1, 1 << 20)) return CPU_DECLINED;
+    struct layer l = { .node = node, .input = node->in[0], .residual = -1, .output = node->p.conv.epilogue.shuffle > 1 ? -1 : node->out[0] };
+    if (!node_shape(p, node, &l.shape)) return CPU_DECLINED;
     for (int k = 2; k < node->n_in && k < 4; k++)
         if (node->in[k] >= 0 && !constant_float(p, node->in[k])) return CPU_DECLINED;
-    l.shape.in_channels = (int) x->dim[1];
-    l.shape.out_channels = (int) w->dim[0];
-    l.shape.groups = (int) node->p.conv.group;
     const struct op_epilogue *e = &node->p.conv.epilogue;
     l.epilogue = (struct conv_epilogue) { .act = cpu_act(e->act, e->a), .a = e->a, .b = e->b, .residual_before_act = e->residual_before_act };
     int code = FM_OK;
@@ -228,7 +273,7 @@ int cpu_lower_conv(struct backend_program *p, const struct graph_node *node, str
     l.out_n = n, l.out_h = h / r, l.out_w = wd / r;
     l.macs = (double) n * l.out_h * l.out_w * l.shape.out_channels * (l.shape.in_channels / l.shape.groups) * l.shape.kernel_y * l.shape.kernel_x;
     if (!choose(p, &l)) return CPU_DECLINED;
-    const int out = add_conv(p, &l, r > 1 ? -1 : node->out[0], error);
+    const int out = add_conv(p, &l, error);
     if (out < 0) return out;
     return r > 1 ? cpu_add_shuffle(p, node, out, r, e->shuffle_crd, node->out[0], error) : FM_OK;
 }
@@ -261,7 +306,7 @@ int cpu_lower_conv_transpose(struct backend_program *p, const struct graph_node 
     int low_y, high_y, low_x, high_x;
     phase_span(t.kernel_y, s, t.dilation_y, t.pad_y, &low_y, &high_y);
     phase_span(t.kernel_x, s, t.dilation_x, t.pad_x, &low_x, &high_x);
-    struct layer l = { .node = node, .input = node->in[0], .residual = -1 };
+    struct layer l = { .node = node, .input = node->in[0], .residual = -1, .output = s > 1 ? -1 : node->out[0] };
     l.shape = (struct conv_shape) { .in_channels = in_channels, .out_channels = channels * s * s, .groups = 1, .kernel_y = high_y - low_y + 1,
                                     .kernel_x = high_x - low_x + 1, .stride_y = 1, .stride_x = 1, .dilation_y = 1, .dilation_x = 1,
                                     .pad_y = -low_y, .pad_x = -low_x };
@@ -295,10 +340,7 @@ int cpu_lower_conv_transpose(struct backend_program *p, const struct graph_node 
     l.out_n = n, l.out_h = (h + s - 1) / s, l.out_w = (wd + s - 1) / s;
     l.macs = (double) n * (double) x->dim[2] * (double) x->dim[3] * in_channels * channels * t.kernel_y * t.kernel_x;
     if (!choose(p, &l)) return CPU_DECLINED;
-    if (s == 1) {
-        const int out = add_conv(p, &l, node->out[0], error);
-        return out < 0 ? out : FM_OK;
-    }
-    const int out = add_conv(p, &l, -1, error);
-    return out < 0 ? out : cpu_add_shuffle(p, node, out, s, true, node->out[0], error);
+    const int out = add_conv(p, &l, error);
+    if (out < 0 || s == 1) return out < 0 ? out : FM_OK;
+    return cpu_add_shuffle(p, node, out, s, true, node->out[0], error);
 }

@@ -83,6 +83,7 @@ struct backend_program {
     struct plan_step *plan_step; struct cpu_step *step; int n_steps, cap_steps;
     int *form;              /* [graph values][FORM_COUNT]: value index or -1 */
     int *output_value;      /* per graph output: its FLAT value; -1: made by the tail */
+    int *user_start, *user; /* per graph value: the nodes that read it */
     int *tail; int n_tail;  /* nodes whose shapes depend on data: run one by one at the end */
     size_t scratch_bytes;   /* of one thread */
     size_t weights_bytes;
