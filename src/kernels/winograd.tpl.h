@@ -19,6 +19,8 @@
 #ifndef FM_KERNELS_WINOGRAD_TPL_H
 #define FM_KERNELS_WINOGRAD_TPL_H
 
+#include <math.h>
+
 #include "kernels/act.h"
 #include "kernels/kernel.h"
 #include "kernels/simd.h"
@@ -463,10 +465,16 @@ static bool wino_fits(const struct conv_shape *s, int kernel)
            s->dilation_y == 1 && s->dilation_x == 1;
 }
 
+/* Fitted to measurements (check_winograd --bench): vectors of products a cycle; cycles a vector of a tile in either transform; and,
+ * where the weights do not stay in L2 (or L3), the bytes a cycle at which they come. Layers that wide meet small pictures. */
 static double wino_cost(const struct conv_shape *s, int alpha, int tile)
 {
-    const double in = (s->in_channels + VL - 1) / VL, out = (s->out_channels + VL - 1) / VL;
-    return (alpha * alpha * s->in_channels * out / 1.8 + in * 500 + out * 500) / (tile * tile);
+    const double products = VL >= 8 ? 1.8 : 1.2, input = VL == 16 ? 7.0 : 4.0, output = VL == 16 ? 5.8 : 4.0;
+    const struct wino_blocks b = wino_blocks_of(s, alpha);
+    const double weights = (double) wino_packed_bytes(s, alpha), tiles = fmin(b.tiles, 40.0 / tile);
+    const double streamed = weights < 2e6 ? 0 : weights / tiles / (weights < 2e7 ? 16 : 6);
+    const double values = s->in_channels * (double) b.out / products + b.in * input + b.out * output;
+    return (alpha * alpha * values + streamed) / (tile * tile);
 }
 
 #define WINO_ALGORITHM(name_, alpha, tile, kernel)                                                                                 \
