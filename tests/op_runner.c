@@ -54,7 +54,8 @@ static int read_tensor(const char *path, struct arena *arena, struct fm_tensor *
     int rc = core_file_map(path, &mapped, error);
     if (rc)
         return rc;
-    struct onnx_file file = { .data = { mapped->data, mapped->size }, .source = path, .arena = arena, .scratch = arena, .error = error };
+    struct onnx_file file = { .data = { mapped->data, mapped->size }, .source = path, .arena = arena, .scratch = arena,
+                              .error = error };
     struct onnx_tensor t;
     rc = onnx_read_tensor(&file, file.data, &t);
     if (!rc) {
@@ -151,7 +152,8 @@ static void end_running(struct running *r, int n_out, bool owns_outputs)
     fm_model_unref(&r->model);
 }
 
-static bool run_data_set(fm_engine *engine, const struct graph *graph, const char *folder, struct arena *arena, struct fm_error *error)
+static bool run_data_set(fm_engine *engine, const struct graph *graph, const char *folder, struct arena *arena,
+                         struct fm_error *error)
 {
     struct fm_tensor in[TENSORS_MAX], want[TENSORS_MAX];
     struct running r = { .model = NULL };

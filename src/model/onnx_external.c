@@ -50,7 +50,8 @@ static int locate(struct onnx_file *file, const uint8_t *at, struct onnx_view lo
         return onnx_fail_at(file, at, FM_ERR_IO, "external data file \"%.*s\": %s", ONNX_SHOW(location), strerror(errno));
     const size_t n = strcmp(p->root, "/") == 0 ? 0 : strlen(p->root);
     if (strncmp(p->file, p->root, n) != 0 || p->file[n] != '/')
-        return onnx_fail_at(file, at, FM_ERR_FORMAT, "external data file \"%.*s\" leads out of the model's folder", ONNX_SHOW(location));
+        return onnx_fail_at(file, at, FM_ERR_FORMAT, "external data file \"%.*s\" leads out of the model's folder",
+                            ONNX_SHOW(location));
     return FM_OK;
 }
 

@@ -7,7 +7,8 @@ enum { FUNCTION_NAME = 1, FUNCTION_INPUT = 4, FUNCTION_OUTPUT = 5, FUNCTION_NODE
        FUNCTION_ATTR_DEFAULT = 11, FUNCTION_OVERLOAD = 13 };
 
 /* The attribute of the call, else the function's default for it; false when there is neither (or on a fault, in *rc). */
-static bool find_reference(struct onnx_file *file, const struct onnx_scope *scope, struct onnx_view name, struct onnx_attr *found, int *rc)
+static bool find_reference(struct onnx_file *file, const struct onnx_scope *scope, struct onnx_view name, struct onnx_attr *found,
+                           int *rc)
 {
     struct onnx_wire wire = onnx_wire_open(*scope->function);
     struct onnx_field f;
@@ -29,8 +30,8 @@ int onnx_resolve_references(struct onnx_import *import, const struct onnx_scope 
         struct onnx_attr attr = node->attr[i], found;
         if (attr.reference.size) {
             if (!scope->function)
-                return onnx_fail_at(&import->file, attr.at, FM_ERR_FORMAT, "attribute \"%.*s\" refers to a function, but is in none",
-                                    ONNX_SHOW(attr.name));
+                return onnx_fail_at(&import->file, attr.at, FM_ERR_FORMAT,
+                                    "attribute \"%.*s\" refers to a function, but is in none", ONNX_SHOW(attr.name));
             if (!find_reference(&import->file, scope, attr.reference, &found, &rc)) {
                 if (rc)
                     return rc;
@@ -49,7 +50,8 @@ int onnx_resolve_references(struct onnx_import *import, const struct onnx_scope 
 static const struct onnx_function *find_function(const struct onnx_import *import, const struct onnx_node *node)
 {
     for (const struct onnx_function *f = import->function; f; f = f->next)
-        if (onnx_view_same(f->name, node->type) && onnx_view_same(f->domain, node->domain) && onnx_view_same(f->overload, node->overload))
+        if (onnx_view_same(f->name, node->type) && onnx_view_same(f->domain, node->domain) &&
+            onnx_view_same(f->overload, node->overload))
             return f;
     return NULL;
 }

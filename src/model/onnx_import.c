@@ -9,9 +9,10 @@
 #include "model/model.h"
 
 /* field numbers */
-enum { MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_PRODUCER_VERSION = 3, MODEL_DOMAIN = 4, MODEL_DOC = 6, MODEL_GRAPH = 7, MODEL_OPSET = 8,
-       MODEL_PROPS = 14, MODEL_FUNCTION = 25 };
-enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_DOC = 10, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12, GRAPH_SPARSE = 15 };
+enum { MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_PRODUCER_VERSION = 3, MODEL_DOMAIN = 4, MODEL_DOC = 6, MODEL_GRAPH = 7,
+       MODEL_OPSET = 8, MODEL_PROPS = 14, MODEL_FUNCTION = 25 };
+enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_DOC = 10, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12,
+       GRAPH_SPARSE = 15 };
 
 /* What a network may grow to in memory beside what is used in place: functions called from functions multiply. */
 #define MEMORY_BASE ((size_t) 64 << 20)
@@ -22,7 +23,8 @@ static int check_budget(struct onnx_import *import, const uint8_t *at)
     const size_t used = arena_bytes(import->graph->arena) + arena_bytes(import->file.scratch);
     if (used <= import->memory_max)
         return FM_OK;
-    return onnx_fail_at(&import->file, at, FM_ERR_UNSUPPORTED, "the network expands to more than %zu MiB", import->memory_max >> 20);
+    return onnx_fail_at(&import->file, at, FM_ERR_UNSUPPORTED, "the network expands to more than %zu MiB",
+                        import->memory_max >> 20);
 }
 
 int onnx_enter(struct onnx_import *import, const uint8_t *at)
@@ -92,7 +94,8 @@ int onnx_find_output(struct onnx_import *import, const struct onnx_scope *scope,
     return FM_OK;
 }
 
-static int body_outputs(struct onnx_import *import, const struct onnx_scope *scope, struct onnx_view message, int n_outputs, int *output)
+static int body_outputs(struct onnx_import *import, const struct onnx_scope *scope, struct onnx_view message, int n_outputs,
+                        int *output)
 {
     struct onnx_wire wire = onnx_wire_open(message);
     struct onnx_field f;
@@ -105,7 +108,8 @@ static int body_outputs(struct onnx_import *import, const struct onnx_scope *sco
             continue;
         if (n == n_outputs)
             return onnx_fail_at(&import->file, f.at, FM_ERR_FORMAT, "a branch has more than the %d outputs of its node", n_outputs);
-        if ((rc = onnx_read_value_name(&import->file, &f, &info.name)) || (rc = onnx_find_output(import, scope, info.name, &output[n++])))
+        if ((rc = onnx_read_value_name(&import->file, &f, &info.name)) ||
+            (rc = onnx_find_output(import, scope, info.name, &output[n++])))
             return rc;
     }
     if (!rc && n < n_outputs)
@@ -115,8 +119,8 @@ static int body_outputs(struct onnx_import *import, const struct onnx_scope *sco
 
 int onnx_import_body(struct onnx_import *import, struct onnx_scope *parent, struct onnx_view message, int n_outputs, int *output)
 {
-    struct onnx_scope scope = { .parent = parent, .opset = parent->opset, .n_opsets = parent->n_opsets, .function = parent->function,
-                                .call = parent->call };
+    struct onnx_scope scope = { .parent = parent, .opset = parent->opset, .n_opsets = parent->n_opsets,
+                                .function = parent->function, .call = parent->call };
     int rc = onnx_enter(import, message.at);
     if (rc)
         return rc;
@@ -309,11 +313,11 @@ static int add_opset(struct onnx_import *import, const struct onnx_field *f)
                                 ONNX_SHOW(opset->domain));
     import->n_opsets++;
     if (opset->version < 1)
-        return onnx_fail_at(&import->file, f->at, FM_ERR_FORMAT, "opset %" PRId64 " of domain \"%.*s\" does not exist", opset->version,
-                            ONNX_SHOW(opset->domain));
+        return onnx_fail_at(&import->file, f->at, FM_ERR_FORMAT, "opset %" PRId64 " of domain \"%.*s\" does not exist",
+                            opset->version, ONNX_SHOW(opset->domain));
     if (opset->domain.size == 0 && opset->version > ONNX_OPSET_MAX)
-        return onnx_fail_at(&import->file, f->at, FM_ERR_UNSUPPORTED, "opset %" PRId64 " is too new, supported are %d to %d", opset->version,
-                            ONNX_OPSET_MIN, ONNX_OPSET_MAX);
+        return onnx_fail_at(&import->file, f->at, FM_ERR_UNSUPPORTED, "opset %" PRId64 " is too new, supported are %d to %d",
+                            opset->version, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
     return FM_OK;
 }
 
@@ -373,7 +377,8 @@ static int import_model(struct onnx_import *import)
     return rc;
 }
 
-int onnx_import(const void *data, size_t size, const char *source, const char *directory, struct graph **out, struct fm_error *error)
+int onnx_import(const void *data, size_t size, const char *source, const char *directory, struct graph **out,
+                struct fm_error *error)
 {
     struct onnx_import import = { .file = { .data = { data, size }, .source = source, .directory = directory, .error = error } };
     size_t more;

@@ -18,9 +18,9 @@ void onnx_refuse(struct onnx_op *op, enum fm_err code, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     const struct onnx_node *node = op->node;
-    op->rc = core_fail(op->import->file.error, code, "%s: node %d \"%.*s\" (operator %.*s%s%.*s, opset %d): %s", op->import->file.source,
-                       node->index, ONNX_SHOW(node->name), ONNX_SHOW(node->domain), node->domain.size ? "." : "",
-                       ONNX_SHOW(node->type), op->version, text);
+    op->rc = core_fail(op->import->file.error, code, "%s: node %d \"%.*s\" (operator %.*s%s%.*s, opset %d): %s",
+                       op->import->file.source, node->index, ONNX_SHOW(node->name), ONNX_SHOW(node->domain),
+                       node->domain.size ? "." : "", ONNX_SHOW(node->type), op->version, text);
 }
 
 static bool no_memory(struct onnx_op *op)
@@ -60,7 +60,8 @@ static struct onnx_attr *get_attr(struct onnx_op *op, const char *name, enum onn
     if (attr->type == type)
         return attr;
     onnx_refuse(op, FM_ERR_FORMAT, "attribute \"%s\" (byte %zu) has type %s, must have %s", name,
-                (size_t) (attr->at - op->import->file.data.at), attr->type <= ATTR_STRINGS ? names[attr->type] : "unknown", names[type]);
+                (size_t) (attr->at - op->import->file.data.at), attr->type <= ATTR_STRINGS ? names[attr->type] : "unknown",
+                names[type]);
     return NULL;
 }
 

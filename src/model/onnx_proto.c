@@ -169,7 +169,8 @@ static int list_room(struct onnx_file *file, struct onnx_view message, uint32_t 
     while ((rc = onnx_next(file, &wire, &f, "AttributeProto")) > 0) {
         if (f.number != number)
             continue;
-        if (f.type != WIRE_BYTES && (rc = onnx_want(file, &f, number == 7 ? WIRE_FIXED32 : WIRE_VARINT, "a list in AttributeProto")))
+        const enum onnx_wire_type single = number == 7 ? WIRE_FIXED32 : WIRE_VARINT;
+        if (f.type != WIRE_BYTES && (rc = onnx_want(file, &f, single, "a list in AttributeProto")))
             return rc;
         size_t count = 1;
         if (f.type == WIRE_BYTES && number == 7)
@@ -422,7 +423,8 @@ static int read_type(struct onnx_file *file, struct onnx_view message, struct on
         if (f.number == 1 && (rc = read_tensor_type(file, &f, info)) < 0)
             return rc;
         if (f.number == 4 || f.number == 5 || f.number == 7 || f.number == 8 || f.number == 9)
-            return onnx_fail_at(file, f.at, FM_ERR_UNSUPPORTED, "\"%.*s\" has type %s, only tensors are supported", ONNX_SHOW(info->name),
+            return onnx_fail_at(file, f.at, FM_ERR_UNSUPPORTED, "\"%.*s\" has type %s, only tensors are supported",
+                                ONNX_SHOW(info->name),
                                 f.number == 4 ? "sequence" : f.number == 5 ? "map" : f.number == 8 ? "sparse tensor"
                                 : f.number == 9 ? "optional" : "opaque");
     }

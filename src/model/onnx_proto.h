@@ -16,8 +16,8 @@ enum onnx_type { ONNX_UNDEFINED = 0, ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 =
                  ONNX_UINT64 = 13, ONNX_BFLOAT16 = 16 };
 
 /* AttributeProto.AttributeType */
-enum onnx_attr_type { ATTR_UNDEFINED = 0, ATTR_FLOAT = 1, ATTR_INT = 2, ATTR_STRING = 3, ATTR_TENSOR = 4, ATTR_GRAPH = 5, ATTR_FLOATS = 6,
-                      ATTR_INTS = 7, ATTR_STRINGS = 8 };
+enum onnx_attr_type { ATTR_UNDEFINED = 0, ATTR_FLOAT = 1, ATTR_INT = 2, ATTR_STRING = 3, ATTR_TENSOR = 4, ATTR_GRAPH = 5,
+                      ATTR_FLOATS = 6, ATTR_INTS = 7, ATTR_STRINGS = 8 };
 
 struct onnx_external { /* one external data file, mapped once */
     struct onnx_external *next;

@@ -33,7 +33,8 @@ static void lower_split(struct onnx_op *op)
         return;
     const int sizes = op->version < 13 ? onnx_make_attr(op, "split") : op->n_in > 1 ? op->in[1] : -1;
     if (parts && parts != op->node->n_out)
-        onnx_refuse(op, FM_ERR_FORMAT, "attribute \"num_outputs\" is %" PRId64 ", but there are %d outputs", parts, op->node->n_out);
+        onnx_refuse(op, FM_ERR_FORMAT, "attribute \"num_outputs\" is %" PRId64 ", but there are %d outputs", parts,
+                    op->node->n_out);
     if (parts && sizes >= 0)
         onnx_refuse(op, FM_ERR_FORMAT, "has sizes and \"num_outputs\"; only one may be given");
     union op_params *p = onnx_emit(op, OP_SPLIT, 2, (int[]){ op->in[0], sizes });
@@ -74,7 +75,8 @@ static void lower_pad(struct onnx_op *op)
 
 /* ---- Resize ---- */
 
-static void lower_upsample(struct onnx_op *op) /* up to opset 9, and Resize of opset 10: pixel 0 keeps its place, nearest goes down */
+/* Upsample, up to opset 9, and Resize of opset 10: pixel 0 keeps its place, nearest goes down. */
+static void lower_upsample(struct onnx_op *op)
 {
     static const char *const modes[] = { "nearest", "linear", "bilinear", NULL };
     const int mode = onnx_choice(op, "mode", "nearest", modes);

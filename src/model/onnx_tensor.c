@@ -52,7 +52,8 @@ static bool read_decimal(struct onnx_view text, int64_t *value)
 {
     *value = 0;
     for (size_t i = 0; i < text.size; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9' || !core_mul_i64(*value, 10, value) || !core_add_i64(*value, text.at[i] - '0', value))
+        if (text.at[i] < '0' || text.at[i] > '9' || !core_mul_i64(*value, 10, value) ||
+            !core_add_i64(*value, text.at[i] - '0', value))
             return false;
     }
     return text.size > 0;
@@ -167,11 +168,12 @@ static int typed_pass(struct onnx_file *file, const struct reading *r, enum fm_d
     return rc;
 }
 
-static int count_mismatch(struct onnx_file *file, const struct reading *r, const struct onnx_tensor *t, int64_t got, const char *unit)
+static int count_mismatch(struct onnx_file *file, const struct reading *r, const struct onnx_tensor *t, int64_t got,
+                          const char *unit)
 {
     return onnx_fail_at(file, r->message.at, FM_ERR_FORMAT,
-                        "tensor \"%.*s\": its shape asks for %" PRId64 " elements of %s, but there are %" PRId64 " %s", ONNX_SHOW(t->name),
-                        t->count, fm_dtype_name(t->dtype), got, unit);
+                        "tensor \"%.*s\": its shape asks for %" PRId64 " elements of %s, but there are %" PRId64 " %s",
+                        ONNX_SHOW(t->name), t->count, fm_dtype_name(t->dtype), got, unit);
 }
 
 static int read_typed(struct onnx_file *file, const struct reading *r, struct onnx_tensor *t)
@@ -219,7 +221,7 @@ static int read_external(struct onnx_file *file, struct reading *r, const struct
         return rc;
     if ((uint64_t) r->offset > data.size || need > data.size - (size_t) r->offset)
         return onnx_fail_at(file, r->message.at, FM_ERR_FORMAT,
-                            "tensor \"%.*s\": %zu bytes at offset %" PRId64 " are past the end of external file \"%.*s\" (%zu bytes)",
+                            "tensor \"%.*s\": %zu bytes at offset %" PRId64 " are past the end of \"%.*s\" (%zu bytes)",
                             ONNX_SHOW(t->name), need, r->offset, ONNX_SHOW(r->location), data.size);
     r->raw = (struct onnx_view){ data.at + r->offset, need };
     return FM_OK;
@@ -230,7 +232,8 @@ static int resolve(struct onnx_file *file, struct reading *r, struct onnx_tensor
     t->dtype = onnx_dtype(r->type);
     if (t->dtype == FM_DTYPE_NONE)
         return onnx_fail_at(file, r->message.at, r->type == ONNX_UNDEFINED ? FM_ERR_FORMAT : FM_ERR_UNSUPPORTED,
-                            "tensor \"%.*s\" has element type %s (%" PRId64 ")", ONNX_SHOW(t->name), onnx_type_name(r->type), r->type);
+                            "tensor \"%.*s\" has element type %s (%" PRId64 ")", ONNX_SHOW(t->name), onnx_type_name(r->type),
+                            r->type);
     if (r->has_segment)
         return fail(file, r, t, FM_ERR_UNSUPPORTED, "tensors in segments are not supported");
     struct fm_tensor shape = { .dtype = t->dtype, .rank = t->rank };
@@ -240,7 +243,8 @@ static int resolve(struct onnx_file *file, struct reading *r, struct onnx_tensor
     if (t->count < 0 || (uint64_t) t->count > SIZE_MAX || !core_mul_size((size_t) t->count, fm_dtype_size(t->dtype), &need))
         return fail(file, r, t, FM_ERR_FORMAT, "its dimensions overflow");
     if (r->is_external) {
-        const int rc = r->has_raw ? fail(file, r, t, FM_ERR_FORMAT, "data is both here and external") : read_external(file, r, t, need);
+        const int rc = r->has_raw ? fail(file, r, t, FM_ERR_FORMAT, "data is both here and external")
+                                  : read_external(file, r, t, need);
         if (rc)
             return rc;
     } else if (!r->has_raw) {

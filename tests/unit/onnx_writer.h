@@ -243,7 +243,8 @@ WRITER_UNUSED static void attr_reference(const char *name, int type, const char 
 #define ATTR_F32S(name, ...) \
     attr_float_list(name, (int) (sizeof((const float[]){ __VA_ARGS__ }) / 4), (const float[]){ __VA_ARGS__ })
 
-WRITER_UNUSED static void node_to(struct bytes *to, unsigned field, const char *domain, const char *type, const char *in, const char *out)
+WRITER_UNUSED static void node_to(struct bytes *to, unsigned field, const char *domain, const char *type, const char *in,
+                                  const char *out)
 {
     struct bytes n = { NULL, 0, 0 };
     char name[80];

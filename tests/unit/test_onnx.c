@@ -102,8 +102,8 @@ static void element_types(void)
                 rc = graph_interpret(fixed, NULL, &out, &fault);
             if (CHECK_MSG(rc == 0, "%s", fault.message))
                 for (int i = 0; i < 3; i++)
-                    CHECK_MSG(((int64_t *) out.data)[i] == (kinds[k].dtype == FM_BOOL ? value[i] != 0 : value[i]), "type %d, element %d",
-                              kinds[k].type, i);
+                    CHECK_MSG(((int64_t *) out.data)[i] == (kinds[k].dtype == FM_BOOL ? value[i] != 0 : value[i]),
+                              "type %d, element %d", kinds[k].type, i);
             core_free(out.data);
             graph_destroy(&fixed);
             graph_destroy(&g);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ONNX importer against hostile and damaged files, failing memory, and paths that lead elsewhere; and the published networks. */
+/* The ONNX importer against hostile and damaged files, failing memory, paths that lead elsewhere; and the published networks. */
 #define _GNU_SOURCE
 #include <sys/stat.h>
 #include <unistd.h>

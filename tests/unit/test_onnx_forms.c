@@ -212,7 +212,8 @@ static void softmax_11(void)
     input("x", 1, "2,2,2");
     node("Softmax", "x", "y");
     output("y");
-    expect_output(0, D(2, 2, 2), V(0, 0, 0, 0, 0, 0, 0, logf(5)), D(2, 2, 2), V(.25f, .25f, .25f, .25f, .125f, .125f, .125f, .625f));
+    expect_output(0, D(2, 2, 2), V(0, 0, 0, 0, 0, 0, 0, logf(5)), D(2, 2, 2),
+                  V(.25f, .25f, .25f, .25f, .125f, .125f, .125f, .625f));
     begin(13); /* now along the last axis alone */
     input("x", 1, "2,2,2");
     node("Softmax", "x", "y");
