@@ -255,32 +255,31 @@ SIMD_INLINE void wino_input(const int alpha, const int tile, const float *const 
 SIMD_INLINE void wino_product(const int alpha, const int vectors, const int count, const float *v, ptrdiff_t v_block,
                               const float *u, int channels, float *m, ptrdiff_t m_vector)
 {
-    vf sum[WINO_AT_ONCE_MAX][WINO_NV];
+    vf sum[WINO_AT_ONCE_MAX * WINO_NV];
     WINO_UNROLL
-    for (int t = 0; t < count; t++) {
-        WINO_UNROLL
-        for (int k = 0; k < vectors; k++) sum[t][k] = vf_zero();
-    }
+    for (int i = 0; i < count * vectors; i++) sum[i] = vf_zero();
     for (; channels > 0; channels -= VL, v += v_block) {
         const int lanes = channels < VL ? channels : VL;
         WINO_UNROLL_BY(4)
         for (int i = 0; i < lanes; i++, u += vectors * VL) {
-            vf weight[WINO_NV];
-            WINO_UNROLL
-            for (int k = 0; k < vectors; k++) weight[k] = vf_load(u + k * VL);
+            vf weight[4]; /* no loops over `vectors`: clang does not keep `sum` in registers over loops that run once */
+            weight[0] = vf_load(u);
+            if (vectors > 1) weight[1] = vf_load(u + VL);
+            if (vectors > 2) weight[2] = vf_load(u + 2 * VL);
+            if (vectors > 3) weight[3] = vf_load(u + 3 * VL);
             WINO_UNROLL
             for (int t = 0; t < count; t++) {
                 const vf value = vf_set1(v[i + t * WINO_TILE_STRIDE(alpha)]);
-                WINO_UNROLL
-                for (int k = 0; k < vectors; k++) sum[t][k] = vf_fma(value, weight[k], sum[t][k]);
+                vf *const to = sum + t * vectors;
+                to[0] = vf_fma(value, weight[0], to[0]);
+                if (vectors > 1) to[1] = vf_fma(value, weight[1], to[1]);
+                if (vectors > 2) to[2] = vf_fma(value, weight[2], to[2]);
+                if (vectors > 3) to[3] = vf_fma(value, weight[3], to[3]);
             }
         }
     }
     WINO_UNROLL
-    for (int k = 0; k < vectors; k++) {
-        WINO_UNROLL
-        for (int t = 0; t < count; t++) vf_store(m + k * m_vector + t * VL, sum[t][k]);
-    }
+    for (int i = 0; i < count * vectors; i++) vf_store(m + i % vectors * m_vector + i / vectors * VL, sum[i]);
 }
 
 typedef void wino_product_fn(const float *v, ptrdiff_t v_block, const float *u, int channels, float *m, ptrdiff_t m_vector);
@@ -351,7 +350,9 @@ SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum ke
         vf o[6];
         wino_at(alpha, tile, half[y], true, w->bias, o);
         if (w->add && w->add_first) {
-            for (int i = 0; i < columns; i++) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
+            WINO_UNROLL
+            for (int i = 0; i < tile; i++)
+                if (i < columns) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
         }
         if (act == KERNEL_ACT_COUNT) {
             wino_activate(w, o, tile);
@@ -360,7 +361,9 @@ SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum ke
             for (int i = 0; i < tile; i++) o[i] = vf_activate(o[i], act, w->a, w->b, w->slope);
         }
         if (w->add && !w->add_first) {
-            for (int i = 0; i < columns; i++) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
+            WINO_UNROLL
+            for (int i = 0; i < tile; i++)
+                if (i < columns) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
         }
         float *const to = w->out[y] + (ptrdiff_t) x * VL;
         WINO_UNROLL
@@ -369,7 +372,9 @@ SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum ke
             WINO_UNROLL
             for (int i = 0; i < tile; i++) vf_store(to + i * VL, o[i]);
         } else {
-            for (int i = 0; i < columns; i++) vf_store(to + i * VL, o[i]);
+            WINO_UNROLL
+            for (int i = 0; i < tile; i++)
+                if (i < columns) vf_store(to + i * VL, o[i]);
         }
     }
 }
