@@ -76,6 +76,14 @@ static int round_up(int64_t a, int64_t grid, int limit)
     return up > limit ? limit : (int) up;
 }
 
+/* A window that lies in the padding alone reads nothing of the picture; its zeros are still found beside the nearest column and row. */
+static void at_least_one(int *i0, int *i1, int limit)
+{
+    if (*i1 > *i0 || limit < 1) return;
+    if (*i0 >= limit) *i0 = limit - 1;
+    *i1 = *i0 + 1;
+}
+
 /* From the outputs back: what each value must hold. Regions start on the grid of the step that makes them. */
 static void find_regions(struct builder *b, const struct plan_want *wants, int n_wants)
 {
@@ -106,6 +114,8 @@ static void find_regions(struct builder *b, const struct plan_want *wants, int n
             } else {
                 plan_map_range(&step->in[i].x, out->x0, out->x1, in->width, &x0, &x1);
                 plan_map_range(&step->in[i].y, out->y0, out->y1, in->height, &y0, &y1);
+                at_least_one(&x0, &x1, in->width);
+                at_least_one(&y0, &y1, in->height);
             }
             widen(in, x0, x1, y0, y1);
         }
@@ -294,7 +304,9 @@ static int order_tasks(struct builder *b, struct fm_error *error)
             struct plan_value *value = &b->value[v];
             const int made = b->step[pick].whole ? value_rows(value) : b->next_row[pick];
             const int oldest = oldest_needed(b, v);
-            const int alive = oldest == INT_MAX ? (b->step[pick].whole ? made : b->task_rows[pick]) : made - oldest;
+            /* at least the task's own rows, though readers may want only the last of them: it writes them all at once */
+            const int own = b->step[pick].whole ? made : b->task[b->n_tasks - 1].y1 - b->task[b->n_tasks - 1].y0;
+            const int alive = oldest == INT_MAX || made - oldest < own ? own : made - oldest;
             if (alive > value->ring) value->ring = alive;
         }
     }
