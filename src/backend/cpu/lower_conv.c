@@ -10,7 +10,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
-#define CONVERT_CYCLES 0.4 /* per pixel and channel, to bring an input into the other layout */
+#define CONVERT_CYCLES 1.0 /* per pixel and channel, to bring an input into the other layout */
 
 static const char *const act_names[] = {
     [KERNEL_ACT_NONE] = "", [KERNEL_ACT_RELU] = " + Relu", [KERNEL_ACT_LEAKY] = " + LeakyRelu", [KERNEL_ACT_PRELU] = " + PRelu",
