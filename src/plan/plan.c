@@ -22,7 +22,6 @@ struct builder {
     int *task_rows;             /* per step: rows of one task */
     int **writer;               /* per value: task that wrote each row, or NULL when external and not produced */
     int **reader;               /* per value: last task that read each row so far */
-    int *slowest_user;          /* scratch per value */
     int *user_start, *user;     /* per value: the steps that read it */
     struct plan_task *task;
     int n_tasks, cap_tasks;
@@ -283,18 +282,26 @@ static bool add_task(struct builder *b, int s)
     return true;
 }
 
+/* What data_wait says about the next task of a step; INT_MAX when there is none. */
+static int next_wait(const struct builder *b, int s)
+{
+    return b->next_row[s] < b->end_row[s] ? data_wait(b, s) : INT_MAX;
+}
+
 /* Deepest step first among those whose data has been complete for a few tasks; if there is none, deepest first among those whose data
- * is complete at all. Rings grow as rows pile up. */
+ * is complete at all. Rings grow as rows pile up. A task changes the answer of data_wait only for its own step and for the readers of
+ * what it made, so the answers are kept. */
 static int order_tasks(struct builder *b, struct fm_error *error)
 {
+    int *wait = arena_array(b->arena, (size_t) b->n_steps + 1, sizeof *wait);
+    if (!wait) return core_fail_nomem(error, 0);
+    for (int s = 0; s < b->n_steps; s++) wait[s] = next_wait(b, s);
     for (;;) {
         int pick = -1, pick_any = -1;
         for (int s = b->n_steps - 1; s >= 0 && pick < 0; s--) {
-            if (b->next_row[s] >= b->end_row[s]) continue;
-            const int wait = data_wait(b, s);
-            if (wait == INT_MAX) continue;
+            if (wait[s] == INT_MAX) continue;
             if (pick_any < 0) pick_any = s;
-            if (wait < b->n_tasks - SLACK_TASKS || b->threads == 1) pick = s;
+            if (wait[s] < b->n_tasks - SLACK_TASKS || b->threads == 1) pick = s;
         }
         if (pick < 0) pick = pick_any;
         if (pick < 0) break;
@@ -308,7 +315,10 @@ static int order_tasks(struct builder *b, struct fm_error *error)
             const int own = b->step[pick].whole ? made : b->task[b->n_tasks - 1].y1 - b->task[b->n_tasks - 1].y0;
             const int alive = oldest == INT_MAX || made - oldest < own ? own : made - oldest;
             if (alive > value->ring) value->ring = alive;
+            for (int u = b->user_start[v]; u < b->user_start[v + 1]; u++)
+                if (wait[b->user[u]] == INT_MAX) wait[b->user[u]] = next_wait(b, b->user[u]);
         }
+        wait[pick] = next_wait(b, pick);
     }
     for (int s = 0; s < b->n_steps; s++) assert(b->next_row[s] >= b->end_row[s]);
     return FM_OK;
