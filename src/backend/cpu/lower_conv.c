@@ -43,15 +43,17 @@ static double mismatch(enum liking want, enum rows_layout have, int channels)
     return want == LIKES_ANY || want == liking_of(have) ? 0 : CONVERT_CYCLES * channels;
 }
 
-/* The cheapest algorithm, the conversions before and behind it counted. */
-static const struct conv_algorithm *cheapest(const struct backend_program *p, const struct conv_shape *shape, enum liking in, enum liking out)
+/* The cheapest algorithm, the conversions of its input, its residual and what it makes counted. */
+static const struct conv_algorithm *cheapest(const struct backend_program *p, const struct conv_shape *shape, enum liking in, enum liking residual,
+                                             enum liking out)
 {
     const struct conv_algorithm *best = NULL;
     double best_cost = HUGE_VAL;
     for (int i = 0; i < KERNEL_ALGORITHM_MAX && p->kernels->conv[i]; i++) {
         const struct conv_algorithm *a = p->kernels->conv[i];
         if (!a->fits(shape) || conv_input_rows(a, shape, a->rows) > CPU_ROWS_MAX) continue;
-        const double cost = a->cost(shape) + mismatch(in, a->in, shape->in_channels) + mismatch(out, a->out, shape->out_channels);
+        const double cost = a->cost(shape) + mismatch(in, a->in, shape->in_channels) + mismatch(residual, a->out, shape->out_channels) +
+                            mismatch(out, a->out, shape->out_channels);
         if (cost < best_cost) best_cost = cost, best = a;
     }
     return best;
@@ -67,7 +69,7 @@ static enum liking wanted_by_users(const struct backend_program *p, int graph_va
         const struct graph_node *node = &p->graph->node[p->user[u]];
         struct conv_shape shape;
         if (node->op == OP_CONV && node->in[0] == graph_value && node_shape(p, node, &shape)) {
-            const struct conv_algorithm *a = cheapest(p, &shape, LIKES_ANY, LIKES_ANY);
+            const struct conv_algorithm *a = cheapest(p, &shape, LIKES_ANY, LIKES_ANY, LIKES_ANY);
             if (a) return liking_of(a->in);
         } else if (depth > 0 && node->n_out > 0 && node->out[0] >= 0 && cpu_is_picture(p, node->out[0]) && node->op != OP_DEPTH_TO_SPACE) {
             const enum liking later = wanted_by_users(p, node->out[0], depth - 1);
@@ -77,12 +79,18 @@ static enum liking wanted_by_users(const struct backend_program *p, int graph_va
     return LIKES_ANY;
 }
 
+/* The layout a graph value is in already. */
+static enum liking held_as(const struct backend_program *p, int graph_value)
+{
+    const int *have = &p->form[graph_value * FORM_COUNT];
+    const bool blocked = have[FORM_BLOCKED] >= 0, planar = have[FORM_PLANAR] >= 0;
+    return blocked == planar ? LIKES_ANY : blocked ? LIKES_BLOCKED : LIKES_PLANAR;
+}
+
 static const struct conv_algorithm *choose(const struct backend_program *p, const struct layer *l)
 {
-    const int *have = &p->form[l->input * FORM_COUNT];
-    const bool blocked = have[FORM_BLOCKED] >= 0, planar = have[FORM_PLANAR] >= 0;
-    const enum liking in = blocked == planar ? LIKES_ANY : blocked ? LIKES_BLOCKED : LIKES_PLANAR;
-    return cheapest(p, &l->shape, in, l->output >= 0 ? wanted_by_users(p, l->output, 4) : LIKES_ANY);
+    return cheapest(p, &l->shape, held_as(p, l->input), l->residual >= 0 ? held_as(p, l->residual) : LIKES_ANY,
+                    l->output >= 0 ? wanted_by_users(p, l->output, 4) : LIKES_ANY);
 }
 
 static const float *padded(struct backend_program *p, const float *from, int count)
