@@ -474,7 +474,7 @@ static bool wino_fits(const struct conv_shape *s, int kernel)
  * where the weights do not stay in L2 (or L3), the bytes a cycle at which they come. Layers that wide meet small pictures. */
 static double wino_cost(const struct conv_shape *s, int alpha, int tile)
 {
-    const double products = VL >= 8 ? 1.8 : 1.2, input = VL == 16 ? 7.0 : 4.0, output = VL == 16 ? 5.8 : 4.0;
+    const double products = VL >= 8 ? 1.8 : 1.2, input = VL == 16 ? 7.0 : 4.0, output = VL == 16 ? 5.0 : 3.4;
     const struct wino_blocks b = wino_blocks_of(s, alpha);
     const double weights = (double) wino_packed_bytes(s, alpha), tiles = fmin(b.tiles, 40.0 / tile);
     const double streamed = weights < 2e6 ? 0 : weights / tiles / (weights < 2e7 ? 16 : 6);
