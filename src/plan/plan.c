@@ -10,6 +10,8 @@
 /* A task may start this many tasks after the one that made its data without being held back by it: threads that finish one task find
  * the next one's data complete. */
 #define SLACK_TASKS 1
+/* Offsets and sizes up to this can be added without a thought. */
+#define PLACE_MAX (SIZE_MAX / 4)
 
 struct builder {
     struct arena *arena;
@@ -335,6 +337,7 @@ static int size_values(struct builder *b, size_t *zero_bytes, struct fm_error *e
         if (maker >= 0 && b->threads > 1) value->ring += b->task_rows[maker];
         if (value->ring > rows || maker < 0 || value->flat) value->ring = rows;
         if (value->flat) {
+            if (value->flat_bytes > PLACE_MAX) return core_fail(error, FM_ERR_SHAPE, "an array of %zu bytes is too large", value->flat_bytes);
             value->bytes = (value->flat_bytes + 63) / 64 * 64;
             continue;
         }
@@ -352,7 +355,7 @@ static int size_values(struct builder *b, size_t *zero_bytes, struct fm_error *e
         value->pitch = (int) pitch;
         value->row_bytes = (bytes + 63) / 64 * 64;
         if (value->row_bytes > *zero_bytes) *zero_bytes = value->row_bytes;
-        if (!core_mul_size(value->row_bytes, (size_t) value->ring, &value->bytes))
+        if (!core_mul_size(value->row_bytes, (size_t) value->ring, &value->bytes) || value->bytes > PLACE_MAX)
             return core_fail(error, FM_ERR_SHAPE, "%d rows of %zu bytes are too large", value->ring, value->row_bytes);
     }
     return FM_OK;
@@ -430,6 +433,7 @@ static int place_values(struct builder *b, size_t *arena_bytes, struct fm_error 
             }
         }
         value->offset = offset;
+        if (offset > PLACE_MAX) return core_fail(error, FM_ERR_SHAPE, "all values together are too large");
         if (offset + value->bytes > *arena_bytes) *arena_bytes = offset + value->bytes;
     }
     for (int i = 0; i < n; i++)
