@@ -4,10 +4,10 @@
  *     direct        blocked rows in: any kernel, stride, dilation, groups
  *     direct_first  planar rows in: the first layer of a network, with its few input channels
  *
- * A register tile is P pixels x OB blocks of VL output channels. The reduction is a list of steps: where the first pixel's input values
- * lie, and how many of them follow each other (the channels of a block, or the taps of a planar row). So one loop serves every shape: what
- * differs is only how the list is made. Long reductions are cut into pieces whose weights stay in the first-level cache, and partial
- * sums wait in the scratch between two pieces; that changes no order of additions. */
+ * A register tile is P pixels x OB blocks of VL output channels. The reduction is a list of steps: where the first pixel's input
+ * values lie, and how many of them follow each other (the channels of a block, or the taps of a planar row). So one loop serves
+ * every shape: what differs is only how the list is made. Long reductions are cut into pieces whose weights stay in the first-level
+ * cache, and partial sums wait in the scratch between two pieces; that changes no order of additions. */
 #include "kernels/epilogue.h"
 
 /* Pixels of a tile with 1, 2, 3, 4 blocks: as many accumulators as registers allow, besides the weights and one input. */
@@ -50,7 +50,8 @@ struct direct_part {
 };
 
 /* `stride`: that of d, where it is a constant, else 0. `unroll`: all lanes are multiples of it. */
-SIMD_INLINE void direct_tile(const int P, const int OB, const ptrdiff_t stride, const int unroll, const struct direct_part *d, int x)
+SIMD_INLINE void direct_tile(const int P, const int OB, const ptrdiff_t stride, const int unroll, const struct direct_part *d,
+                             int x)
 {
     const ptrdiff_t step = stride ? stride : d->stride;
     vf acc[EPILOGUE_TILE];
@@ -148,8 +149,8 @@ static bool direct_grouped_by_blocks(const struct conv_shape *s)
     return (s->out_channels / s->groups) % VL == 0 && (s->in_channels / s->groups) % VL == 0;
 }
 
-/* The tile that starts at `block`. Tiles of one group differ by one block at most. Where groups do not fit blocks, each block is a tile
- * of its own whose weights are zero between channels of different groups. */
+/* The tile that starts at `block`. Tiles of one group differ by one block at most. Where groups do not fit blocks, each block is a
+ * tile of its own whose weights are zero between channels of different groups. */
 static struct direct_tiling direct_tile_at(const struct conv_shape *s, int block)
 {
     const int blocks = (s->out_channels + VL - 1) / VL;
@@ -170,8 +171,8 @@ static struct direct_tiling direct_tile_at(const struct conv_shape *s, int block
     return t;
 }
 
-/* Lanes of one step, of the block that starts at channel `in` when the reduction ends at channel `end`: a multiple of four, since the
- * channels that pad a block are zeros. */
+/* Lanes of one step, of the block that starts at channel `in` when the reduction ends at channel `end`: a multiple of four, since
+ * the channels that pad a block are zeros. */
 static int direct_lanes(int in, int end)
 {
     const int left = (end - in + 3) & ~3;
@@ -252,7 +253,8 @@ static int direct_list(const struct conv_shape *s, const struct conv_task *task,
     int n = 0;
     for (int in = t.in0; in < t.in1; in += planar ? 1 : VL)
         for (int ky = 0; ky < s->kernel_y; ky++) {
-            const float *row = task->in[r * s->stride_y + ky * s->dilation_y] + (ptrdiff_t) (planar ? in : in / VL) * task->in_block;
+            const ptrdiff_t block = (planar ? in : in / VL) * task->in_block;
+            const float *row = task->in[r * s->stride_y + ky * s->dilation_y] + block;
             for (int kx = 0; kx < s->kernel_x; kx++) {
                 steps[n].in = row + (ptrdiff_t) (kx * s->dilation_x - s->pad_x) * unit;
                 steps[n++].lanes = planar ? (run ? s->kernel_x : 1) : direct_lanes(in, t.in1);
@@ -263,8 +265,8 @@ static int direct_list(const struct conv_shape *s, const struct conv_task *task,
 }
 
 /* One tile of output blocks over all rows and columns of the task, in pieces of the reduction that fit the first-level cache. */
-static void direct_run_tile(const struct conv_packed *packed, const struct conv_task *task, struct direct_tiling t, const float *weights,
-                            bool planar)
+static void direct_run_tile(const struct conv_packed *packed, const struct conv_task *task, struct direct_tiling t,
+                            const float *weights, bool planar)
 {
     const struct conv_shape *s = &packed->shape;
     struct direct_step *lists = task->scratch;
@@ -294,7 +296,15 @@ static void direct_run_tile(const struct conv_packed *packed, const struct conv_
             d.count = count - s0 < (int) piece ? count - s0 : (int) piece;
             d.first = s0 == 0;
             d.last = s0 + d.count == count;
+            const float *next = NULL;
+            size_t share = 0; /* of the next piece's weights, to fetch before each row */
+            if (!whole && !d.last) {
+                next = d.weights + (size_t) d.count * step_values;
+                const size_t rest = (size_t) (count - s0 - d.count);
+                share = (rest < piece ? rest : piece) * step_values / (size_t) task->rows;
+            }
             for (int r = 0; r < task->rows; r++) {
+                for (size_t i = 0; next && i < share; i += 16) __builtin_prefetch(next + (size_t) r * share + i, 0, 2);
                 d.steps = lists + (size_t) r * pitch + s0;
                 d.partial = partial + (size_t) r * DIRECT_CHUNK * (size_t) t.count * VL;
                 d.out = task->out[r] + (ptrdiff_t) t.block * task->out_block;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What every convolution does to its results before it stores them: residual and activation, on a tile of accumulators that already hold
- * the bias. One branch per tile and step, none per vector: the cheap activations (none, ReLU, leaky and parametric ReLU) are inlined, the
- * costly ones pass through a small buffer on the stack, so that their code exists once and not in each of some dozens of tiles. */
+/* What every convolution does to its results before it stores them: residual and activation, on a tile of accumulators that already
+ * hold the bias. One branch per tile and step, none per vector: the cheap activations (none, ReLU, leaky and parametric ReLU) are
+ * inlined, the costly ones pass through a small buffer on the stack, so that their code exists once and not in each of some dozens
+ * of tiles. */
 #ifndef FM_KERNELS_EPILOGUE_H
 #define FM_KERNELS_EPILOGUE_H
 
@@ -11,6 +12,14 @@
 #define KERNEL_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define KERNEL_UNROLL _Pragma("GCC unroll 64")
+#endif
+/* A loaded vector that several instructions use: without this, compilers like to load it again for each of them. */
+#if defined(__x86_64__)
+#define KERNEL_KEEP(v) __asm__("" : "+v"(v))
+#elif defined(__aarch64__)
+#define KERNEL_KEEP(v) __asm__("" : "+w"(v))
+#else
+#define KERNEL_KEEP(v) ((void) (v))
 #endif
 #define KERNEL_NOINLINE static __attribute__((noinline, unused))
 
@@ -31,8 +40,8 @@ KERNEL_NOINLINE void epilogue_costly(vf *v, int n, const struct conv_epilogue *e
 }
 
 /* v[i] has the slope number (i / run) % period; slope: the tile's first. All three of n, run and period are constants. */
-SIMD_INLINE void epilogue_activate(vf *v, const int n, const struct conv_epilogue *e, const float *slope, const enum epilogue_slopes kind,
-                                   const int run, const int period)
+SIMD_INLINE void epilogue_activate(vf *v, const int n, const struct conv_epilogue *e, const float *slope,
+                                   const enum epilogue_slopes kind, const int run, const int period)
 {
     switch (e->act) {
     case KERNEL_ACT_NONE: break;
@@ -65,7 +74,8 @@ SIMD_INLINE void epilogue_activate(vf *v, const int n, const struct conv_epilogu
     }
 }
 
-/* Blocked rows: some activations are not zero at zero, but the channels that pad the last block must be. `block`: column 0 of it. */
+/* Blocked rows: some activations are not zero at zero, but the channels that pad the last block must be. `block`: column 0 of it.
+ * */
 SIMD_INLINE bool epilogue_pads(const struct conv_epilogue *e, int channels)
 {
     return channels % VL && (e->act == KERNEL_ACT_SIGMOID || e->act == KERNEL_ACT_HARD_SIGMOID || e->act == KERNEL_ACT_CLIP);

@@ -4,8 +4,8 @@
  *     planar       planar rows in: narrow layers, whose channels would not fill a vector
  *     direct_last  blocked rows in, turned into planar rows in the scratch: last layers with few output channels
  *
- * Both stride_x 1. A layer with one output channel has too few accumulators for its loads: there a tile spans four rows too, so that
- * an input row that is loaded once serves all of them. */
+ * Both stride_x 1. A layer with one output channel has too few accumulators for its loads: there a tile spans four rows too, so
+ * that an input row that is loaded once serves all of them. */
 #include "kernels/epilogue.h"
 #include "kernels/transpose.h"
 
@@ -24,6 +24,7 @@
 #endif
 #define PLANAR_ROWS 4
 #define PLANAR_KERNEL_Y 36 /* input rows one tile may read */
+#define PLANAR_L1 (24 * 1024)
 #define PLANAR_L2 (256 * 1024) /* bytes of intermediate values to keep in the second-level cache */
 
 /* One tile of output channels over the columns [x0, x1) of one row (or of four). */
@@ -33,7 +34,8 @@ struct planar_part {
     int channels, kernel_y, kernel_x, dilation_x;
     const float *weights; /* [channel][ky][kx][OC] */
     const float *bias, *slope; /* of the tile's first channel */
-    const struct conv_epilogue *epilogue; /* NULL: raw sums without bias, x1 - x0 a multiple of VL */
+    const struct conv_epilogue *epilogue;
+    bool add;             /* raw tiles: to what `out` holds, else from zero */
     float *const *out;    /* [row]: column 0 of channel 0 */
     const float *const *residual;
     ptrdiff_t out_block, residual_block, out_first; /* out_first: the tile's first channel */
@@ -61,11 +63,18 @@ SIMD_INLINE void planar_add(const float *p, vf *v, const int nv, int count)
     for (int i = 0; i < nv; i++) v[i] = vf_add(v[i], vf_load(p + i * VL));
 }
 
+/* `raw`: sums of one row of taps without bias and epilogue, for columns that are a multiple of VL. */
 SIMD_INLINE void planar_tile(const int NV, const int OC, const bool raw, const struct planar_part *d, int x, int count)
 {
     vf acc[EPILOGUE_TILE];
-    KERNEL_UNROLL
-    for (int i = 0; i < OC * NV; i++) acc[i] = raw ? vf_zero() : vf_set1(d->bias[i / NV]);
+    float *out = d->out[0] + d->out_first * d->out_block + x;
+    if (raw && d->add) {
+        KERNEL_UNROLL
+        for (int i = 0; i < OC * NV; i++) acc[i] = vf_load(out + i / NV * d->out_block + i % NV * VL);
+    } else {
+        KERNEL_UNROLL
+        for (int i = 0; i < OC * NV; i++) acc[i] = raw ? vf_zero() : vf_set1(d->bias[i / NV]);
+    }
     const float *w = d->weights;
     const ptrdiff_t dilation = d->dilation_x;
     for (int c = 0; c < d->channels; c++)
@@ -94,7 +103,6 @@ SIMD_INLINE void planar_tile(const int NV, const int OC, const bool raw, const s
                 }
             }
         }
-    float *out = d->out[0] + d->out_first * d->out_block + x;
     if (!raw) {
         const float *residual = d->residual ? d->residual[0] + d->out_first * d->residual_block + x : NULL;
         const bool before = residual && d->epilogue->residual_before_act;
@@ -130,7 +138,8 @@ SIMD_INLINE void planar_tile_rows(const int NV, const int KY, const struct plana
                 const float *in = d->rows[row] + offset;
                 KERNEL_UNROLL
                 for (int i = 0; i < NV; i++) {
-                    const vf v = vf_load(in + i * VL);
+                    vf v = vf_load(in + i * VL);
+                    KERNEL_KEEP(v);
                     KERNEL_UNROLL
                     for (int r = 0; r < PLANAR_ROWS; r++)
                         if (row - r >= 0 && row - r < KY) acc[r * NV + i] = vf_fma(v, held[row - r], acc[r * NV + i]);
@@ -156,7 +165,8 @@ SIMD_INLINE void planar_tile_rows(const int NV, const int KY, const struct plana
     { \
         int x = d->x0; \
         for (; d->x1 - x >= (NV) * VL; x += (NV) * VL) tile((NV), __VA_ARGS__, d, x, VL); \
-        for (; (NV) > 2 && d->x1 - x >= ((NV) + 1) / 2 * VL; x += ((NV) + 1) / 2 * VL) tile(((NV) + 1) / 2, __VA_ARGS__, d, x, VL); \
+        for (; (NV) > 2 && d->x1 - x >= ((NV) + 1) / 2 * VL; x += ((NV) + 1) / 2 * VL) \
+            tile(((NV) + 1) / 2, __VA_ARGS__, d, x, VL); \
         for (; x < d->x1; x += VL) tile(1, __VA_ARGS__, d, x, d->x1 - x < VL ? d->x1 - x : VL); \
     }
 #define PLANAR_SPANS(OC) \
@@ -210,8 +220,9 @@ static void planar_pack(const struct conv_shape *s, const float *w, void *packed
     for (int g = 0; g < s->groups; g++)
         for (int o0 = 0; o0 < out; o0 += planar_tile_size(s, o0)) {
             const int n = planar_tile_size(s, o0);
+            const float *first = w + (size_t) (g * out + o0) * (size_t) (in * taps);
             for (int i = 0; i < in * taps; i++)
-                for (int o = 0; o < n; o++) *p++ = w[((size_t) g * (size_t) out + (size_t) (o0 + o)) * (size_t) (in * taps) + (size_t) i];
+                for (int o = 0; o < n; o++) *p++ = first[(size_t) o * (size_t) (in * taps) + (size_t) i];
         }
 }
 
@@ -251,7 +262,8 @@ static void planar_run_columns(const struct conv_packed *packed, const struct co
                     .rows = under, .in_block = in->in_block, .channels = group_in,
                     .kernel_y = s->kernel_y, .kernel_x = s->kernel_x, .dilation_x = s->dilation_x,
                     .weights = (const float *) packed->weights + (size_t) first * (size_t) (group_in * s->kernel_y * s->kernel_x),
-                    .bias = packed->bias + first, .slope = packed->slope ? packed->slope + first : NULL, .epilogue = &packed->epilogue,
+                    .bias = packed->bias + first, .slope = packed->slope ? packed->slope + first : NULL,
+                    .epilogue = &packed->epilogue,
                     .out = task->out + r, .residual = task->residual ? task->residual + r : NULL,
                     .out_block = task->out_block, .residual_block = task->residual_block, .out_first = first,
                     .out_rows = by_rows ? task->rows : 1, .x0 = in->x0, .x1 = in->x1,
@@ -262,23 +274,15 @@ static void planar_run_columns(const struct conv_packed *packed, const struct co
         }
 }
 
-static void planar_run(const struct conv_packed *packed, const struct conv_task *task)
-{
-    const float **rows = task->scratch;
-    const int count = planar_in_rows(&packed->shape);
-    for (int i = 0; i < count; i++) rows[i] = task->in[i] - packed->shape.pad_x;
-    const struct planar_input in = { .rows = rows, .in_block = task->in_block, .x0 = task->x0, .x1 = task->x1 };
-    planar_run_columns(packed, task, &in);
-}
 
 static size_t planar_row_list_bytes(int rows) { return ((size_t) rows * sizeof(float *) + 63) & ~(size_t) 63; }
 static size_t planar_scratch_bytes(const struct conv_shape *s) { return planar_row_list_bytes(planar_in_rows(s)); }
 
 /* Columns to do at once when each needs `bytes` of intermediate values: whole tiles, as many as the cache holds. */
-static int planar_chunk(const struct conv_shape *s, size_t bytes)
+static int planar_chunk(const struct conv_shape *s, size_t bytes, size_t cache)
 {
     const int tile = PLANAR_NV(planar_tile_size(s, 0)) * VL;
-    const size_t fit = PLANAR_L2 / bytes, most = fit < 512 ? fit : 512;
+    const size_t fit = cache / bytes, most = fit < 512 ? fit : 512;
     return most < (size_t) tile ? tile : (int) most / tile * tile;
 }
 
@@ -288,9 +292,25 @@ static int planar_pitch(const struct conv_shape *s, int chunk)
     return (chunk + (s->kernel_x - 1) * s->dilation_x + VL - 1) / VL * VL;
 }
 
+static void planar_run(const struct conv_packed *packed, const struct conv_task *task)
+{
+    const struct conv_shape *s = &packed->shape;
+    const float **rows = task->scratch;
+    const int count = planar_in_rows(s);
+    for (int i = 0; i < count; i++) rows[i] = task->in[i] - s->pad_x;
+    /* The rows under one row of tiles stay in the first-level cache from one tile of channels to the next. */
+    const int chunk = planar_chunk(s, (size_t) (s->in_channels / s->groups * s->kernel_y) * sizeof(float), PLANAR_L1);
+    for (int x = task->x0; x < task->x1; x += chunk) {
+        const struct planar_input in = {
+            .rows = rows, .in_block = task->in_block, .x0 = x, .x1 = task->x1 - x < chunk ? task->x1 : x + chunk,
+        };
+        planar_run_columns(packed, task, &in);
+    }
+}
+
 static int last_chunk(const struct conv_shape *s)
 {
-    return planar_chunk(s, (size_t) planar_in_rows(s) * (size_t) s->in_channels * sizeof(float));
+    return planar_chunk(s, (size_t) planar_in_rows(s) * (size_t) s->in_channels * sizeof(float), PLANAR_L2);
 }
 static size_t last_scratch_bytes(const struct conv_shape *s)
 {
@@ -301,7 +321,8 @@ static size_t last_scratch_bytes(const struct conv_shape *s)
 static void last_run(const struct conv_packed *packed, const struct conv_task *task)
 {
     const struct conv_shape *s = &packed->shape;
-    const int count = planar_in_rows(s), chunk = last_chunk(s), pitch = planar_pitch(s, chunk), blocks = (s->in_channels + VL - 1) / VL;
+    const int count = planar_in_rows(s), blocks = (s->in_channels + VL - 1) / VL;
+    const int chunk = last_chunk(s), pitch = planar_pitch(s, chunk);
     const float **rows = task->scratch;
     float *planes = (float *) ((char *) task->scratch + planar_row_list_bytes(count)); /* [row][channel][pitch] */
     const ptrdiff_t row_values = (ptrdiff_t) blocks * VL * pitch;
@@ -326,12 +347,16 @@ static bool planar_fits(const struct conv_shape *s)
     return s->stride_x == 1 && s->kernel_y <= PLANAR_KERNEL_Y - PLANAR_ROWS;
 }
 
-/* Multiply-adds of vectors at two a cycle; tiles of few channels wait for their loads. */
+/* Multiply-adds of vectors at the rates that were measured, and the loads of tiles whose input does not stay in the first-level
+ * cache. */
 static double planar_cost(const struct conv_shape *s)
 {
     const double macs = (double) planar_packed_bytes(s) / (sizeof(float) * VL);
-    const double rate = s->out_channels / s->groups == 1 ? 1.5 : 1.75;
-    return macs / rate + (double) s->out_channels * (3.0 / VL);
+    const double rate = s->out_channels == s->groups ? 1.3 : VL == 8 ? 1.5 : 1.75;
+    const double under = (double) (s->in_channels / s->groups) * s->kernel_y; /* input rows under a tile */
+    const double tile_bytes = under * PLANAR_NV(planar_tile_size(s, 0)) * VL * sizeof(float);
+    const double waits = tile_bytes > 40 * 1024 ? under * s->groups * (6.0 / VL) : 0.0;
+    return macs / rate + waits + (double) s->out_channels * (3.0 / VL);
 }
 static double last_cost(const struct conv_shape *s)
 {

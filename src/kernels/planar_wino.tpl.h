@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* 3 x k and 5 x k convolutions into planar rows by Winograd's method along y only (Toom-Cook with the points 0, +-1, +-2, infinity, or
- * these and +-1/2), the taps along x done directly: lanes are columns, so both transforms are sums of whole vectors without a shuffle.
+/* 3 x k and 5 x k convolutions into planar rows by Winograd's method along y only (Toom-Cook with the points 0, +-1, +-2, infinity,
+ * or these and +-1/2), the taps along x done directly: lanes are columns, so both transforms are sums of whole vectors without a
+ * shuffle.
  *
  *     positions   rows   ky   multiplications per output (of kx * channels)
  *             6      4    3   1.5  instead of 3
  *             8      6    3   1.33
  *             8      4    5   2    instead of 5
  *
- * A chunk of columns goes through three stages in the scratch: V[position][channel][column] from the input rows, a convolution along x
- * for each position into M[position][output][column], and the sums that make rows of M with bias, activation and residual.
+ * A chunk of columns goes through three stages in the scratch: V[position][channel][column] from the input rows, a convolution
+ * along x for each position into M[position][output][column], and the sums that make rows of M with bias, activation and residual.
  * Follows planar.tpl.h in one source file. */
 
 #define WINO_POSITIONS 8
 #define WINO_ROWS 6
+#define WINO_DEPTH 32        /* input channels in V at once; a multiple of VL */
+#define WINO_CACHE (224 * 1024) /* bytes of V and M together: half of a small second-level cache */
 
 static int wino_positions(const struct conv_shape *s, int rows) { return rows + s->kernel_y - 1; }
 
@@ -75,31 +78,49 @@ SIMD_INLINE void wino_back(const int positions, const int rows, const vf *m, vf 
     y[rows - 1] = vf_add(y[rows - 1], m[positions - 1]);
 }
 
-/* What one chunk needs to know; all sizes in floats. */
+/* One chunk: output columns [x0, x1) of one group, and those of its input channels that are in V now. Pitches in floats. */
 struct wino_chunk {
     const struct conv_packed *packed;
     const struct conv_task *task;
     float *v, *m;
     ptrdiff_t v_pitch, m_pitch;
-    int x0, x1;  /* output columns */
-    int columns; /* input columns: x1 - x0 and the reach of the taps */
+    int x0, x1;
+    int columns; /* of input: x1 - x0 and the reach of the taps */
+    int group;
+    int in0, in1; /* input channels, counted over all groups */
 };
+
+/* Channels of V: of planar rows all that are in V, of blocked rows a multiple of VL unless they are all of the group. */
+static int wino_depth(const struct conv_shape *s)
+{
+    const int in = s->in_channels / s->groups;
+    return in <= WINO_DEPTH + WINO_DEPTH / 2 ? in : WINO_DEPTH;
+}
+static int wino_chunk_columns(const struct conv_shape *s, int rows)
+{
+    const int channels = wino_depth(s) + s->out_channels / s->groups;
+    return planar_chunk(s, (size_t) (wino_positions(s, rows) * channels) * sizeof(float), WINO_CACHE);
+}
+/* An odd number of vectors, so that planes do not all fall into the same sets of the cache. */
+static ptrdiff_t wino_pitch(int columns) { return (ptrdiff_t) (((columns + VL - 1) / VL) | 1) * VL; }
 
 /* V of planar rows. Vectors that lie wholly behind the last column that is needed are zero: nothing there may be read. */
 SIMD_INLINE void wino_in_planar(const int positions, const struct wino_chunk *k)
 {
-    const struct conv_shape *s = &k->packed->shape;
-    const ptrdiff_t position = (ptrdiff_t) s->in_channels * k->v_pitch;
+    const ptrdiff_t position = (ptrdiff_t) wino_depth(&k->packed->shape) * k->v_pitch;
     const int used = (k->columns + VL - 1) / VL * VL;
-    for (int c = 0; c < s->in_channels; c++) {
+    for (int c = k->in0; c < k->in1; c++) {
         const float *rows[WINO_POSITIONS];
         KERNEL_UNROLL
-        for (int i = 0; i < positions; i++) rows[i] = k->task->in[i] + c * k->task->in_block + (k->x0 - s->pad_x);
-        float *v = k->v + c * k->v_pitch;
+        for (int i = 0; i < positions; i++) rows[i] = k->task->in[i] + c * k->task->in_block + (k->x0 - k->packed->shape.pad_x);
+        float *v = k->v + (c - k->in0) * k->v_pitch;
         for (ptrdiff_t x = 0; x < used; x += VL) {
             vf d[WINO_POSITIONS], t[WINO_POSITIONS];
             KERNEL_UNROLL
-            for (int i = 0; i < positions; i++) d[i] = vf_load(rows[i] + x);
+            for (int i = 0; i < positions; i++) {
+                d[i] = vf_load(rows[i] + x);
+                KERNEL_KEEP(d[i]);
+            }
             wino_forward(positions, d, t);
             KERNEL_UNROLL
             for (int i = 0; i < positions; i++) vf_store(v + i * position + x, t[i]);
@@ -112,22 +133,22 @@ SIMD_INLINE void wino_in_planar(const int positions, const struct wino_chunk *k)
 /* V of blocked rows: a square of VL columns and channels of each row is turned first. */
 SIMD_INLINE void wino_in_blocked(const int positions, const struct wino_chunk *k)
 {
-    const struct conv_shape *s = &k->packed->shape;
-    const ptrdiff_t position = (ptrdiff_t) s->in_channels * k->v_pitch;
-    for (int c0 = 0; c0 < s->in_channels; c0 += VL) {
-        const int channels = s->in_channels - c0 < VL ? s->in_channels - c0 : VL;
+    const ptrdiff_t position = (ptrdiff_t) wino_depth(&k->packed->shape) * k->v_pitch;
+    for (int block = k->in0 / VL; block * VL < k->in1; block++) {
+        const int first = block * VL > k->in0 ? block * VL : k->in0, end = (block + 1) * VL < k->in1 ? (block + 1) * VL : k->in1;
+        const ptrdiff_t at = block * k->task->in_block + (ptrdiff_t) (k->x0 - k->packed->shape.pad_x) * VL;
         for (int x = 0; x < k->v_pitch; x += VL) {
             float square[WINO_POSITIONS][VL * VL];
             for (int i = 0; i < positions; i++) {
-                const float *in = k->task->in[i] + c0 / VL * k->task->in_block + (ptrdiff_t) (k->x0 - s->pad_x + x) * VL;
-                if (x < k->columns) transpose_part(in, k->columns - x, square[i], VL);
+                if (x < k->columns) transpose_part(k->task->in[i] + at + (ptrdiff_t) x * VL, k->columns - x, square[i], VL);
                 else memset(square[i], 0, sizeof square[i]);
             }
-            for (int c = 0; c < channels; c++) {
-                float *v = k->v + (c0 + c) * k->v_pitch + x;
+            float *v = k->v + (first - k->in0) * k->v_pitch + x;
+            const float *turned = square[0] + (first - block * VL) * VL;
+            for (int c = first; c < end; c++, v += k->v_pitch, turned += VL) {
                 vf d[WINO_POSITIONS], t[WINO_POSITIONS];
                 KERNEL_UNROLL
-                for (int i = 0; i < positions; i++) d[i] = vf_load(square[i] + c * VL);
+                for (int i = 0; i < positions; i++) d[i] = vf_load(turned + i * VL * VL);
                 wino_forward(positions, d, t);
                 KERNEL_UNROLL
                 for (int i = 0; i < positions; i++) vf_store(v + i * position, t[i]);
@@ -136,39 +157,41 @@ SIMD_INLINE void wino_in_blocked(const int positions, const struct wino_chunk *k
     }
 }
 
-/* M: for each position a convolution along x. */
+/* M: for each position a convolution along x over the channels in V. */
 static void wino_multiply(int positions, const struct wino_chunk *k)
 {
     const struct conv_shape *s = &k->packed->shape;
     const int group_in = s->in_channels / s->groups, group_out = s->out_channels / s->groups;
-    const size_t weights = (size_t) s->out_channels * (size_t) (group_in * s->kernel_x);
-    const int vectors = (k->x1 - k->x0 + VL - 1) / VL;
-    for (int p = 0; p < positions; p++)
-        for (int g = 0; g < s->groups; g++) {
-            const float *row = k->v + ((ptrdiff_t) p * s->in_channels + g * group_in) * k->v_pitch;
-            float *out = k->m + (ptrdiff_t) p * s->out_channels * k->m_pitch;
-            for (int o = 0, n; o < group_out; o += n) {
-                n = planar_tile_size(s, o);
-                const int first = g * group_out + o;
-                const struct planar_part d = {
-                    .rows = &row, .in_block = k->v_pitch, .channels = group_in,
-                    .kernel_y = 1, .kernel_x = s->kernel_x, .dilation_x = s->dilation_x,
-                    .weights = (const float *) k->packed->weights + (size_t) p * weights + (size_t) first * (size_t) (group_in * s->kernel_x),
-                    .out = &out, .out_block = k->m_pitch, .out_first = first, .out_rows = 1, .x0 = 0, .x1 = vectors * VL,
-                };
-                planar_raws[n - 1](&d);
-            }
+    const ptrdiff_t filter = (ptrdiff_t) group_in * s->kernel_x; /* weights of one output channel at one position */
+    const int done = k->in0 - k->group * group_in, vectors = (k->x1 - k->x0 + VL - 1) / VL;
+    for (int p = 0; p < positions; p++) {
+        const float *row = k->v + (ptrdiff_t) p * wino_depth(s) * k->v_pitch;
+        float *out = k->m + (ptrdiff_t) p * group_out * k->m_pitch;
+        const ptrdiff_t first = (ptrdiff_t) p * s->out_channels + k->group * group_out;
+        const float *weights = (const float *) k->packed->weights + first * filter;
+        for (int o = 0, n; o < group_out; o += n) {
+            n = planar_tile_size(s, o);
+            const struct planar_part d = {
+                .rows = &row, .in_block = k->v_pitch, .channels = k->in1 - k->in0,
+                .kernel_y = 1, .kernel_x = s->kernel_x, .dilation_x = s->dilation_x,
+                .weights = weights + o * filter + (ptrdiff_t) (done * s->kernel_x) * n, .add = done > 0,
+                .out = &out, .out_block = k->m_pitch, .out_first = o, .out_rows = 1, .x0 = 0, .x1 = vectors * VL,
+            };
+            planar_raws[n - 1](&d);
         }
+    }
 }
 
 SIMD_INLINE void wino_out(const int positions, const int rows, const struct wino_chunk *k)
 {
     const struct conv_packed *packed = k->packed;
     const struct conv_task *task = k->task;
-    const ptrdiff_t position = (ptrdiff_t) packed->shape.out_channels * k->m_pitch;
+    const int group_out = packed->shape.out_channels / packed->shape.groups;
+    const ptrdiff_t position = (ptrdiff_t) group_out * k->m_pitch;
     const struct conv_epilogue *e = &packed->epilogue;
-    for (int o = 0; o < packed->shape.out_channels; o++) {
-        const float *m = k->m + o * k->m_pitch;
+    for (int i_out = 0; i_out < group_out; i_out++) {
+        const int o = k->group * group_out + i_out;
+        const float *m = k->m + i_out * k->m_pitch;
         const vf bias = vf_set1(packed->bias[o]);
         const float *slope = packed->slope ? packed->slope + o : NULL;
         for (int x = k->x0; x < k->x1; x += VL, m += VL) {
@@ -178,48 +201,54 @@ SIMD_INLINE void wino_out(const int positions, const int rows, const struct wino
             for (int i = 0; i < positions; i++) t[i] = vf_load(m + i * position);
             wino_back(positions, rows, t, bias, y);
             const ptrdiff_t res = o * task->residual_block + x;
-            if (task->residual && e->residual_before_act)
-                for (int r = 0; r < rows && r < task->rows; r++) planar_add(task->residual[r] + res, y + r, 1, count);
+            const bool before = task->residual && e->residual_before_act;
+            KERNEL_UNROLL
+            for (int r = 0; r < rows; r++)
+                if (before && r < task->rows) planar_add(task->residual[r] + res, y + r, 1, count);
             epilogue_activate(y, rows, e, slope, SLOPES_SCALAR, rows, 1);
-            if (task->residual && !e->residual_before_act)
-                for (int r = 0; r < rows && r < task->rows; r++) planar_add(task->residual[r] + res, y + r, 1, count);
-            for (int r = 0; r < rows && r < task->rows; r++) planar_store(task->out[r] + o * task->out_block + x, y + r, 1, count);
+            KERNEL_UNROLL
+            for (int r = 0; r < rows; r++)
+                if (task->residual && !before && r < task->rows) planar_add(task->residual[r] + res, y + r, 1, count);
+            KERNEL_UNROLL
+            for (int r = 0; r < rows; r++)
+                if (r < task->rows) planar_store(task->out[r] + o * task->out_block + x, y + r, 1, count);
         }
     }
 }
 
-static int wino_chunk_columns(const struct conv_shape *s, int rows)
-{
-    return planar_chunk(s, (size_t) wino_positions(s, rows) * (size_t) (s->in_channels + s->out_channels) * sizeof(float));
-}
-/* An odd number of vectors, so that planes do not all fall into the same sets of the cache. */
-static ptrdiff_t wino_pitch(int columns) { return (ptrdiff_t) (((columns + VL - 1) / VL) | 1) * VL; }
-
 static size_t wino_scratch(const struct conv_shape *s, int rows)
 {
     const int chunk = wino_chunk_columns(s, rows);
-    const size_t v = (size_t) s->in_channels * (size_t) wino_pitch(chunk + (s->kernel_x - 1) * s->dilation_x);
-    const size_t m = (size_t) s->out_channels * (size_t) wino_pitch(chunk);
+    const size_t v = (size_t) wino_depth(s) * (size_t) wino_pitch(chunk + (s->kernel_x - 1) * s->dilation_x);
+    const size_t m = (size_t) (s->out_channels / s->groups) * (size_t) wino_pitch(chunk);
     return (v + m) * (size_t) wino_positions(s, rows) * sizeof(float);
 }
 static size_t wino4_scratch_bytes(const struct conv_shape *s) { return wino_scratch(s, 4); }
 static size_t wino6_scratch_bytes(const struct conv_shape *s) { return wino_scratch(s, 6); }
 
-SIMD_INLINE void wino_run(const int positions, const int rows, const bool blocked, const struct conv_packed *packed, const struct conv_task *task)
+SIMD_INLINE void wino_run(const int positions, const int rows, const bool blocked, const struct conv_packed *packed,
+                          const struct conv_task *task)
 {
     const struct conv_shape *s = &packed->shape;
     const int chunk = wino_chunk_columns(s, rows), reach = (s->kernel_x - 1) * s->dilation_x;
+    const int group_in = s->in_channels / s->groups, depth = wino_depth(s);
     struct wino_chunk k = { .packed = packed, .task = task, .v = task->scratch };
     k.v_pitch = wino_pitch(chunk + reach);
     k.m_pitch = wino_pitch(chunk);
-    k.m = k.v + (ptrdiff_t) positions * s->in_channels * k.v_pitch;
+    k.m = k.v + (ptrdiff_t) positions * depth * k.v_pitch;
     for (k.x0 = task->x0; k.x0 < task->x1; k.x0 = k.x1) {
         k.x1 = task->x1 - k.x0 < chunk ? task->x1 : k.x0 + chunk;
         k.columns = k.x1 - k.x0 + reach;
-        if (blocked) wino_in_blocked(positions, &k);
-        else wino_in_planar(positions, &k);
-        wino_multiply(positions, &k);
-        wino_out(positions, rows, &k);
+        for (k.group = 0; k.group < s->groups; k.group++) {
+            const int end = (k.group + 1) * group_in;
+            for (k.in0 = end - group_in; k.in0 < end; k.in0 = k.in1) {
+                k.in1 = end - k.in0 < depth ? end : k.in0 + depth;
+                if (blocked) wino_in_blocked(positions, &k);
+                else wino_in_planar(positions, &k);
+                wino_multiply(positions, &k);
+            }
+            wino_out(positions, rows, &k);
+        }
     }
 }
 static void planar_wino4_run(const struct conv_packed *packed, const struct conv_task *task)
@@ -227,13 +256,19 @@ static void planar_wino4_run(const struct conv_packed *packed, const struct conv
     if (packed->shape.kernel_y == 3) wino_run(6, 4, false, packed, task);
     else wino_run(8, 4, false, packed, task);
 }
-static void planar_wino6_run(const struct conv_packed *packed, const struct conv_task *task) { wino_run(8, 6, false, packed, task); }
+static void planar_wino6_run(const struct conv_packed *packed, const struct conv_task *task)
+{
+    wino_run(8, 6, false, packed, task);
+}
 static void last_wino4_run(const struct conv_packed *packed, const struct conv_task *task)
 {
     if (packed->shape.kernel_y == 3) wino_run(6, 4, true, packed, task);
     else wino_run(8, 4, true, packed, task);
 }
-static void last_wino6_run(const struct conv_packed *packed, const struct conv_task *task) { wino_run(8, 6, true, packed, task); }
+static void last_wino6_run(const struct conv_packed *packed, const struct conv_task *task)
+{
+    wino_run(8, 6, true, packed, task);
+}
 
 static size_t wino_packed(const struct conv_shape *s, int rows)
 {
@@ -242,7 +277,8 @@ static size_t wino_packed(const struct conv_shape *s, int rows)
 static size_t wino4_packed_bytes(const struct conv_shape *s) { return wino_packed(s, 4); }
 static size_t wino6_packed_bytes(const struct conv_shape *s) { return wino_packed(s, 6); }
 
-/* The transformed column of kernel_y weights (`pitch` apart) at one position: the kernel's polynomial at the point, times its scale. */
+/* The transformed column of kernel_y weights (`pitch` apart) at one position: the kernel's polynomial at the point, times its
+ * scale. */
 static float wino_weight(const struct conv_shape *s, int positions, int position, const float *w, ptrdiff_t pitch)
 {
     static const double points[] = { 0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5 };
@@ -280,14 +316,15 @@ static bool wino_any_fits(const struct conv_shape *s)
 static bool wino4_fits(const struct conv_shape *s) { return wino_any_fits(s) && (s->kernel_y == 3 || s->kernel_y == 5); }
 static bool wino6_fits(const struct conv_shape *s) { return wino_any_fits(s) && s->kernel_y == 3; }
 
-/* Multiply-adds of vectors, the two transforms, and the turning of blocked input. */
+/* Multiply-adds of vectors and the two transforms, as measured: these are bound by the traffic of V and M, and the first by the
+ * turning of blocked input where there is any. */
 static double wino_cost(const struct conv_shape *s, int rows, bool blocked)
 {
     const int positions = wino_positions(s, rows);
     const double macs = (double) wino_packed(s, rows) / (sizeof(float) * VL) / rows;
-    const double in = (double) s->in_channels * positions / rows * ((blocked ? 8.0 : 2.5) / VL);
-    const double out = (double) s->out_channels * positions / rows * (3.0 / VL);
-    return macs / 1.75 + in + out;
+    const double in = (double) s->in_channels * positions / rows * (blocked ? 0.78 : (positions == 8 ? 7.5 : 6.0) / VL);
+    const double out = (double) s->out_channels * positions / rows * (5.0 / VL);
+    return macs / 1.6 + in + out;
 }
 static double planar_wino4_cost(const struct conv_shape *s) { return wino_cost(s, 4, false); }
 static double planar_wino6_cost(const struct conv_shape *s) { return wino_cost(s, 6, false); }
