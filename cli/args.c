@@ -42,7 +42,7 @@ static bool wrong(const struct args *args, const char *text, const char *what)
 
 bool args_parse(struct args *args, const char *command, int argc, char **argv, int first)
 {
-    *args = (struct args) { .command = command };
+    *args = (struct args){.command = command};
     args->word = calloc((size_t) argc + 1, sizeof *args->word);
     args->given = calloc((size_t) argc + 1, sizeof *args->given);
     if (!args->word || !args->given) {
@@ -82,7 +82,7 @@ void args_free(struct args *args)
 {
     free(args->word);
     free(args->given);
-    *args = (struct args) { 0 };
+    *args = (struct args){0};
 }
 
 const char *args_value(const struct args *args, const char *name)
@@ -128,9 +128,12 @@ bool args_bytes(const struct args *args, const char *name, size_t *out)
     errno = 0;
     const unsigned long long value = strtoull(text, &end, 10);
     int shift = 0;
-    if (*end == 'K' || *end == 'k') shift = 10, end++;
-    else if (*end == 'M' || *end == 'm') shift = 20, end++;
-    else if (*end == 'G' || *end == 'g') shift = 30, end++;
+    if (*end == 'K' || *end == 'k')
+        shift = 10, end++;
+    else if (*end == 'M' || *end == 'm')
+        shift = 20, end++;
+    else if (*end == 'G' || *end == 'g')
+        shift = 30, end++;
     if (end == text || *end || errno || text[0] == '-' || !value || value > (SIZE_MAX >> shift) / 2)
         return complain(args, name, text, "a number of bytes, such as 512M");
     *out = (size_t) value << shift;
@@ -155,8 +158,8 @@ void args_print_options(const char *command)
     for (int i = 0; i < N_OPTIONS; i++) {
         if (!serves(&options[i], command)) continue;
         char left[64];
-        snprintf(left, sizeof left, "%s%s%s--%s %s", options[i].letter[0] ? "-" : "  ", options[i].letter, options[i].letter[0] ? ", " : "  ",
-                 options[i].name, options[i].argument);
+        snprintf(left, sizeof left, "%s%s%s--%s %s", options[i].letter[0] ? "-" : "  ", options[i].letter,
+            options[i].letter[0] ? ", " : "  ", options[i].name, options[i].argument);
         printf("  %-34s %s\n", left, options[i].help);
     }
 }

@@ -18,8 +18,8 @@ struct measured {
 
 static int measure(const struct args *args, fm_engine *engine, const char *path, int w, int h, int repeat, struct measured *m)
 {
-    struct fm_error error = { 0 };
-    struct fm_plan_params params = { .size = sizeof params };
+    struct fm_error error = {0};
+    struct fm_plan_params params = {.size = sizeof params};
     if (!args_int(args, "tile", 0, 1 << 20, 0, &params.tile) || !args_bytes(args, "memory", &params.memory)) return EXIT_USAGE;
     fm_model *model = NULL;
     if (fm_model_open(path, &model, &error) < 0) return report(&error);
@@ -42,7 +42,7 @@ static int measure(const struct args *args, fm_engine *engine, const char *path,
             ms[i] = now_ms() - start;
         }
         m->ms = spread_of(ms, repeat);
-        m->plan = (struct fm_plan_info) { .size = sizeof m->plan };
+        m->plan = (struct fm_plan_info){.size = sizeof m->plan};
         fm_plan_get_info(plan, &m->plan);
         dims_text(&in[0], m->input, sizeof m->input);
     }
@@ -67,7 +67,8 @@ static int bench_networks(const struct args *args, bool memory)
     if (!engine) return status;
     const bool json = args_flag(args, "json");
     if (!json && memory) printf("%-28s %-18s %12s %12s %14s\n", "network", "input", "weights MB", "session MB", "peak RSS MB");
-    if (!json && !memory) printf("%-28s %-18s %10s %10s %10s %10s\n", "network", "input", "min ms", "median ms", "max ms", "GMAC/s");
+    if (!json && !memory)
+        printf("%-28s %-18s %10s %10s %10s %10s\n", "network", "input", "min ms", "median ms", "max ms", "GMAC/s");
     for (int i = 1; i < args->n_words; i++) {
         struct measured m;
         const char *slash = strrchr(args->word[i], '/'), *name = slash ? slash + 1 : args->word[i];
@@ -78,12 +79,18 @@ static int bench_networks(const struct args *args, bool memory)
         }
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
-        const double weights = (double) m.plan.weights_bytes / 1e6, held = (double) m.plan.session_bytes / 1e6, rss = (double) usage.ru_maxrss / 1e3;
+        const double weights = (double) m.plan.weights_bytes / 1e6, held = (double) m.plan.session_bytes / 1e6,
+                     rss = (double) usage.ru_maxrss / 1e3;
         const double rate = m.plan.macs / (m.ms.median * 1e6);
-        if (json) printf("{\"model\": \"%s\", \"input\": \"%s\", \"min_ms\": %.4f, \"median_ms\": %.4f, \"max_ms\": %.4f, \"gmac_per_s\": %.1f, \"weights_mb\": %.2f, "
-                         "\"session_mb\": %.2f, \"peak_rss_mb\": %.1f}\n", name, m.input, m.ms.min, m.ms.median, m.ms.max, rate, weights, held, rss);
-        else if (memory) printf("%-28s %-18s %12.1f %12.1f %14.1f\n", name, m.input, weights, held, rss);
-        else printf("%-28s %-18s %10.3f %10.3f %10.3f %10.1f\n", name, m.input, m.ms.min, m.ms.median, m.ms.max, rate);
+        if (json)
+            printf("{\"model\": \"%s\", \"input\": \"%s\", \"min_ms\": %.4f, \"median_ms\": %.4f, \"max_ms\": %.4f, "
+                   "\"gmac_per_s\": %.1f, \"weights_mb\": %.2f, "
+                   "\"session_mb\": %.2f, \"peak_rss_mb\": %.1f}\n",
+                name, m.input, m.ms.min, m.ms.median, m.ms.max, rate, weights, held, rss);
+        else if (memory)
+            printf("%-28s %-18s %12.1f %12.1f %14.1f\n", name, m.input, weights, held, rss);
+        else
+            printf("%-28s %-18s %10.3f %10.3f %10.3f %10.1f\n", name, m.input, m.ms.min, m.ms.median, m.ms.max, rate);
         fflush(stdout);
     }
     fm_engine_unref(&engine);
@@ -103,7 +110,7 @@ static int bench_peers(const struct args *args)
     char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%s", self);
     *strrchr(folder, '/') = 0;
-    static const char *const places[] = { "../bench/peers.mjs", "../share/framemill/bench/peers.mjs" };
+    static const char *const places[] = {"../bench/peers.mjs", "../share/framemill/bench/peers.mjs"};
     for (int i = 0; i < 2; i++) {
         snprintf(script, sizeof script, "%s/%s", folder, places[i]);
         if (access(script, R_OK) == 0) break;
@@ -119,7 +126,7 @@ static int bench_peers(const struct args *args)
     char count[16];
     if (!args_int(args, "threads", 1, 1024, 2, &threads)) return EXIT_USAGE;
     snprintf(count, sizeof count, "%d", threads);
-    argv[n++] = (char[]) { "node" };
+    argv[n++] = (char[]){"node"};
     argv[n++] = script;
     argv[n++] = self;
     argv[n++] = count;

@@ -14,9 +14,10 @@
 /* The largest difference between plan and reference on a small picture, over the largest reference value; negative: error printed. */
 static double compare_with_reference(fm_engine *engine, fm_model *model)
 {
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     const int n_in = fm_model_input_count(model), n_out = fm_model_output_count(model);
-    struct fm_tensor *in = sizes_for(model, 40, 24), *fast = calloc((size_t) n_out + 1, sizeof *fast), *slow = calloc((size_t) n_out + 1, sizeof *slow);
+    struct fm_tensor *in = sizes_for(model, 40, 24), *fast = calloc((size_t) n_out + 1, sizeof *fast),
+                     *slow = calloc((size_t) n_out + 1, sizeof *slow);
     fm_plan *plan = NULL;
     fm_session *session = NULL;
     double worst = -1;
@@ -49,7 +50,7 @@ static double compare_with_reference(fm_engine *engine, fm_model *model)
 
 static double frames_per_second(fm_engine *engine, fm_model *model, int w, int h)
 {
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     const int n_in = fm_model_input_count(model);
     struct fm_tensor *in = sizes_for(model, w, h), *out = calloc((size_t) fm_model_output_count(model) + 1, sizeof *out);
     fm_plan *plan = NULL;
@@ -107,18 +108,20 @@ int command_doctor(const struct args *args)
     const bool json = args_flag(args, "json");
     fm_engine *engine = open_engine(args, &status);
     if (!engine) return status;
-    struct fm_engine_info info = { .size = sizeof info };
+    struct fm_engine_info info = {.size = sizeof info};
     fm_engine_get_info(engine, &info);
     const double peak = fm_engine_measure_gflops(engine);
-    if (json) printf("{\"cpu\": \"%s\", \"processors\": %d, \"threads\": %d, \"isa\": \"%s\", \"gflops_per_thread\": %.1f}\n", info.cpu, info.processors,
-                     info.threads, info.isa, peak);
-    else printf("processor  %s, %d in reach\nkernels    %s, %d threads\npeak       %.1f GFLOP/s a thread\n", info.cpu, info.processors, info.isa,
-                info.threads, peak);
+    if (json)
+        printf("{\"cpu\": \"%s\", \"processors\": %d, \"threads\": %d, \"isa\": \"%s\", \"gflops_per_thread\": %.1f}\n", info.cpu,
+            info.processors, info.threads, info.isa, peak);
+    else
+        printf("processor  %s, %d in reach\nkernels    %s, %d threads\npeak       %.1f GFLOP/s a thread\n", info.cpu,
+            info.processors, info.isa, info.threads, peak);
     char **names = list_models(shipped_models(), &n);
     status = EXIT_DONE;
     if (!n) printf("networks   none found (FRAMEMILL_MODELS names their folder)\n");
     for (int i = 0; i < n; i++) {
-        struct fm_error error = { 0 };
+        struct fm_error error = {0};
         fm_model *model = NULL;
         const char *name = strrchr(names[i], '/') + 1;
         if (fm_model_open(names[i], &model, &error) < 0) {
@@ -128,9 +131,13 @@ int command_doctor(const struct args *args)
         const double worst = compare_with_reference(engine, model);
         const bool right = worst >= 0 && worst <= SELF_TEST_TOLERANCE;
         const double fps = right ? frames_per_second(engine, model, 640, 360) : 0;
-        if (json) printf("{\"model\": \"%s\", \"right\": %s, \"error\": %.3g, \"fps_640x360\": %.2f}\n", name, right ? "true" : "false", worst, fps);
-        else if (right) printf("%-24s right (off by %.1e of the largest value), %.1f frames a second at 640x360\n", name, worst, fps);
-        else printf("%-24s WRONG: off by %.1e of the largest value\n", name, worst);
+        if (json)
+            printf("{\"model\": \"%s\", \"right\": %s, \"error\": %.3g, \"fps_640x360\": %.2f}\n", name, right ? "true" : "false",
+                worst, fps);
+        else if (right)
+            printf("%-24s right (off by %.1e of the largest value), %.1f frames a second at 640x360\n", name, worst, fps);
+        else
+            printf("%-24s WRONG: off by %.1e of the largest value\n", name, worst);
         if (!right) status = EXIT_FAILED;
         fm_model_unref(&model);
     }

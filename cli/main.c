@@ -8,10 +8,10 @@ static const struct {
     const char *name, *usage, *help;
     int (*run)(const struct args *args);
 } commands[] = {
-    { "run", "run MODEL [-i [NAME=]FILE.npy]... -o DIR", "runs a network: arrays in, arrays out", command_run },
-    { "models", "models info MODEL", "what a network is, and how it would run", command_models },
-    { "doctor", "doctor", "what this machine can do, and whether it does it right", command_doctor },
-    { "bench", "bench latency|memory|peers [MODEL...]", "measures", command_bench },
+    {"run", "run MODEL [-i [NAME=]FILE.npy]... -o DIR", "runs a network: arrays in, arrays out", command_run},
+    {"models", "models info MODEL", "what a network is, and how it would run", command_models},
+    {"doctor", "doctor", "what this machine can do, and whether it does it right", command_doctor},
+    {"bench", "bench latency|memory|peers [MODEL...]", "measures", command_bench},
 };
 #define N_COMMANDS ((int) (sizeof commands / sizeof *commands))
 
@@ -19,7 +19,8 @@ static void print_usage(FILE *to)
 {
     fprintf(to, "framemill %s - small neural networks on frames, in real time, on the machine you have\n\n", fm_version());
     for (int i = 0; i < N_COMMANDS; i++) fprintf(to, "  framemill %-44s %s\n", commands[i].usage, commands[i].help);
-    fprintf(to, "\nframemill COMMAND --help lists a command's options. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input.\n");
+    fprintf(
+        to, "\nframemill COMMAND --help lists a command's options. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input.\n");
 }
 
 int main(int argc, char **argv)

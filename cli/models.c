@@ -11,16 +11,18 @@ static void print_port(const char *kind, const struct fm_model_port *port)
     printf("%-10s %s  %s", kind, port->name, port->dtype ? fm_dtype_name(port->dtype) : "type follows from the input");
     if (port->rank >= 0) printf("  ");
     for (int i = 0; i < port->rank; i++) {
-        if (port->dim[i] >= 0) printf("%s%lld", i ? "x" : "", (long long) port->dim[i]);
-        else printf("%s%s", i ? "x" : "", port->dim_name[i] && port->dim_name[i][0] ? port->dim_name[i] : "?");
+        if (port->dim[i] >= 0)
+            printf("%s%lld", i ? "x" : "", (long long) port->dim[i]);
+        else
+            printf("%s%s", i ? "x" : "", port->dim_name[i] && port->dim_name[i][0] ? port->dim_name[i] : "?");
     }
     printf("\n");
 }
 
 static int print_plan(const struct args *args, fm_model *model, const struct fm_tensor *inputs)
 {
-    struct fm_error error = { 0 };
-    struct fm_plan_params params = { .size = sizeof params };
+    struct fm_error error = {0};
+    struct fm_plan_params params = {.size = sizeof params};
     int status = EXIT_USAGE;
     if (!args_int(args, "tile", 0, 1 << 20, 0, &params.tile) || !args_bytes(args, "memory", &params.memory)) return EXIT_USAGE;
     fm_engine *engine = open_engine(args, &status);
@@ -30,12 +32,15 @@ static int print_plan(const struct args *args, fm_model *model, const struct fm_
         fm_engine_unref(&engine);
         return report(&error);
     }
-    struct fm_plan_info info = { .size = sizeof info };
+    struct fm_plan_info info = {.size = sizeof info};
     fm_plan_get_info(plan, &info);
-    printf("plan       %s, weights %.1f MB, session %.1f MB, ", info.backend, (double) info.weights_bytes / 1e6, (double) info.session_bytes / 1e6);
-    if (info.tiles > 1) printf("%d tiles of %d\n", info.tiles, info.tile);
-    else printf("whole picture\n");
-    struct fm_plan_step step = { .size = sizeof step };
+    printf("plan       %s, weights %.1f MB, session %.1f MB, ", info.backend, (double) info.weights_bytes / 1e6,
+        (double) info.session_bytes / 1e6);
+    if (info.tiles > 1)
+        printf("%d tiles of %d\n", info.tiles, info.tile);
+    else
+        printf("whole picture\n");
+    struct fm_plan_step step = {.size = sizeof step};
     for (int i = 0; fm_plan_get_step(plan, i, &step) == FM_OK; i++) {
         printf("  %-40s %-22s", step.what, step.how);
         if (step.macs > 0) printf(" %10.3f GMAC", step.macs / 1e9);
@@ -48,13 +53,13 @@ static int print_plan(const struct args *args, fm_model *model, const struct fm_
 
 static int info(const struct args *args, const char *path)
 {
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     fm_model *model = NULL;
     int w = 640, h = 360;
     if (!args_size(args, "size", &w, &h)) return EXIT_USAGE;
     if (fm_model_open(path, &model, &error) < 0) return report(&error);
     struct fm_tensor *inputs = sizes_for(model, w, h);
-    struct fm_model_info info = { .size = sizeof info };
+    struct fm_model_info info = {.size = sizeof info};
     int status = EXIT_FAILED;
     if (!inputs) {
         fprintf(stderr, "framemill: out of memory\n");
@@ -76,7 +81,8 @@ static int info(const struct args *args, const char *path)
     if (info.macs_per_pixel > 0) printf(", %.0f MAC per input pixel", info.macs_per_pixel);
     printf(" at %s\n", fm_model_input_count(model) ? dims_text(&inputs[0], dims, sizeof dims) : "no input");
     if (info.bounded) {
-        printf("%-10s an output pixel depends on %dx%d input pixels; tiles are exact\n", "field", 2 * info.field_x + 1, 2 * info.field_y + 1);
+        printf("%-10s an output pixel depends on %dx%d input pixels; tiles are exact\n", "field", 2 * info.field_x + 1,
+            2 * info.field_y + 1);
         printf("%-10s %d/%d\n", "scale", info.scale_num, info.scale_den);
     } else {
         printf("%-10s the whole picture, or its place, matters: %s\n", "field", info.unbounded_reason);

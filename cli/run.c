@@ -30,7 +30,7 @@ static int input_index(const struct job *job, const char *name, size_t length)
 
 static int read_inputs(struct job *job)
 {
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     for (int g = 0; g < job->args->n_given; g++) {
         if (strcmp(job->args->given[g].name, "input") != 0) continue;
         const char *text = job->args->given[g].value, *equals = strchr(text, '=');
@@ -79,7 +79,7 @@ static int write_outputs(const struct job *job, const char *dir)
     }
     for (int k = 0; k < job->n_out; k++) {
         char path[4096];
-        struct fm_error error = { 0 };
+        struct fm_error error = {0};
         if (snprintf(path, sizeof path, "%s/output_%d.npy", dir, k) >= (int) sizeof path) {
             fprintf(stderr, "framemill: %s: the name is too long\n", dir);
             return EXIT_USAGE;
@@ -94,7 +94,7 @@ static int write_outputs(const struct job *job, const char *dir)
 
 static void print_profile(fm_engine *engine, const fm_plan *plan, const fm_session *session, int runs)
 {
-    struct fm_plan_step step = { .size = sizeof step };
+    struct fm_plan_step step = {.size = sizeof step};
     const double peak = fm_engine_measure_gflops(engine);
     printf("%-34s %-22s %10s %10s %8s\n", "step", "how", "ms", "GFLOP/s", "of peak");
     double all = 0;
@@ -110,14 +110,15 @@ static void print_profile(fm_engine *engine, const fm_plan *plan, const fm_sessi
 
 static int run_planned(struct job *job, int repeat)
 {
-    struct fm_error error = { 0 };
-    struct fm_plan_params params = { .size = sizeof params };
+    struct fm_error error = {0};
+    struct fm_plan_params params = {.size = sizeof params};
     fm_plan *plan = NULL;
     fm_session *session = NULL;
     int status = EXIT_FAILED;
     fm_engine *engine = NULL;
     double *ms = NULL;
-    if (!args_int(job->args, "tile", 0, 1 << 20, 0, &params.tile) || !args_bytes(job->args, "memory", &params.memory)) return EXIT_USAGE;
+    if (!args_int(job->args, "tile", 0, 1 << 20, 0, &params.tile) || !args_bytes(job->args, "memory", &params.memory))
+        return EXIT_USAGE;
     engine = open_engine(job->args, &status);
     if (!engine) return status;
     const bool profile = args_flag(job->args, "profile");
@@ -163,7 +164,7 @@ done:
 
 static int run_reference(struct job *job)
 {
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     if (fm_model_run_reference(job->model, job->in, job->out, &error) < 0) return report(&error);
     const char *dir = args_value(job->args, "output");
     const int status = dir ? write_outputs(job, dir) : EXIT_DONE;
@@ -173,11 +174,12 @@ static int run_reference(struct job *job)
 
 int command_run(const struct args *args)
 {
-    struct fm_error error = { 0 };
-    struct job job = { .args = args };
+    struct fm_error error = {0};
+    struct job job = {.args = args};
     int repeat, status = EXIT_FAILED;
     if (args->n_words != 1) {
-        fprintf(stderr, "framemill run: %s (see framemill run --help)\n", args->n_words ? "one network at a time" : "which network?");
+        fprintf(
+            stderr, "framemill run: %s (see framemill run --help)\n", args->n_words ? "one network at a time" : "which network?");
         return EXIT_USAGE;
     }
     if (!args_int(args, "repeat", 1, 1000000, 0, &repeat)) return EXIT_USAGE;
@@ -191,7 +193,8 @@ int command_run(const struct args *args)
     job.in = calloc((size_t) job.n_in + 1, sizeof *job.in);
     job.out = calloc((size_t) job.n_out + 1, sizeof *job.out);
     job.in_set = calloc((size_t) job.n_in + 1, sizeof *job.in_set);
-    if (!job.in || !job.out || !job.in_set) fprintf(stderr, "framemill: out of memory\n");
+    if (!job.in || !job.out || !job.in_set)
+        fprintf(stderr, "framemill: out of memory\n");
     else {
         status = read_inputs(&job);
         if (status == EXIT_DONE) status = args_flag(args, "reference") ? run_reference(&job) : run_planned(&job, repeat);

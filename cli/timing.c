@@ -16,18 +16,23 @@ int report(const struct fm_error *error)
     fprintf(stderr, "framemill: %s\n", error->message);
     switch (error->code) {
     case FM_ERR_ARGUMENT: return EXIT_USAGE;
-    case FM_ERR_IO: case FM_ERR_FORMAT: case FM_ERR_UNSUPPORTED: case FM_ERR_SHAPE: return EXIT_BAD_INPUT;
+    case FM_ERR_IO:
+    case FM_ERR_FORMAT:
+    case FM_ERR_UNSUPPORTED:
+    case FM_ERR_SHAPE: return EXIT_BAD_INPUT;
     default: return EXIT_FAILED;
     }
 }
 
 fm_engine *open_engine(const struct args *args, int *status)
 {
-    struct fm_engine_params params = { .size = sizeof params, .cpu_mask = args_value(args, "cpumask") };
-    struct fm_error error = { 0 };
+    struct fm_engine_params params = {.size = sizeof params, .cpu_mask = args_value(args, "cpumask")};
+    struct fm_error error = {0};
     fm_engine *engine = NULL;
-    if (!args_int(args, "threads", 1, 1024, 0, &params.threads)) *status = EXIT_USAGE;
-    else if (fm_engine_create(&params, &engine, &error) < 0) *status = report(&error);
+    if (!args_int(args, "threads", 1, 1024, 0, &params.threads))
+        *status = EXIT_USAGE;
+    else if (fm_engine_create(&params, &engine, &error) < 0)
+        *status = report(&error);
     return engine;
 }
 
@@ -42,7 +47,10 @@ struct fm_tensor *sizes_for(const fm_model *model, int w, int h)
         list[k].rank = port.rank < 0 ? 4 : port.rank;
         for (int i = 0; i < list[k].rank; i++) {
             const int left = list[k].rank - 1 - i;
-            const int64_t open = list[k].rank >= 3 && left == 0 ? w : list[k].rank >= 4 && left == 1 ? h : list[k].rank == 4 && left == 2 ? 3 : 1;
+            const int64_t open = list[k].rank >= 3 && left == 0   ? w
+                                 : list[k].rank >= 4 && left == 1 ? h
+                                 : list[k].rank == 4 && left == 2 ? 3
+                                                                  : 1;
             list[k].dim[i] = port.rank >= 0 && port.dim[i] >= 0 ? port.dim[i] : open;
         }
     }
@@ -62,11 +70,16 @@ bool fill_inputs(struct fm_tensor *inputs, int n)
         for (int64_t i = 0; i < count; i++) {
             state ^= state << 13, state ^= state >> 7, state ^= state << 17;
             const float value = (float) (state >> 40) * 0x1p-24f;
-            if (t->dtype == FM_F32) ((float *) t->data)[i] = value;
-            else if (t->dtype == FM_F64) ((double *) t->data)[i] = (double) value;
-            else if (t->dtype == FM_F16) ((uint16_t *) t->data)[i] = (uint16_t) (0x2800 + (state >> 54)); /* 1/32 .. 1/16 */
-            else if (t->dtype == FM_BF16) ((uint16_t *) t->data)[i] = (uint16_t) (0x3e80 + (state >> 57));
-            else ((uint8_t *) t->data)[(size_t) i * unit] = (uint8_t) (state >> 63);
+            if (t->dtype == FM_F32)
+                ((float *) t->data)[i] = value;
+            else if (t->dtype == FM_F64)
+                ((double *) t->data)[i] = (double) value;
+            else if (t->dtype == FM_F16)
+                ((uint16_t *) t->data)[i] = (uint16_t) (0x2800 + (state >> 54)); /* 1/32 .. 1/16 */
+            else if (t->dtype == FM_BF16)
+                ((uint16_t *) t->data)[i] = (uint16_t) (0x3e80 + (state >> 57));
+            else
+                ((uint8_t *) t->data)[(size_t) i * unit] = (uint8_t) (state >> 63);
         }
     }
     return true;
@@ -85,7 +98,8 @@ const char *dims_text(const struct fm_tensor *t, char *text, size_t size)
     text[0] = 0;
     for (int i = 0; i < t->rank && used < size; i++) {
         const char *times = i ? "x" : "";
-        used += (size_t) (t->dim[i] < 0 ? snprintf(text + used, size - used, "%s?", times) : snprintf(text + used, size - used, "%s%lld", times, (long long) t->dim[i]));
+        used += (size_t) (t->dim[i] < 0 ? snprintf(text + used, size - used, "%s?", times)
+                                        : snprintf(text + used, size - used, "%s%lld", times, (long long) t->dim[i]));
     }
     return t->rank ? text : "scalar";
 }
@@ -106,7 +120,7 @@ static int by_value(const void *a, const void *b)
 struct spread spread_of(double *values, int n)
 {
     qsort(values, (size_t) n, sizeof *values, by_value);
-    return (struct spread) { values[0], n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2, values[n - 1] };
+    return (struct spread){values[0], n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2, values[n - 1]};
 }
 
 /* Beside the program when it runs from the build folder, below share/ when it is installed; FRAMEMILL_MODELS goes before both. */
@@ -122,7 +136,7 @@ const char *shipped_models(void)
     char *slash = strrchr(self, '/');
     if (!slash) return NULL;
     *slash = 0;
-    static const char *const places[] = { "../models", "../share/framemill/models" };
+    static const char *const places[] = {"../models", "../share/framemill/models"};
     for (int i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", self, places[i]);
         if (access(path, R_OK) == 0) return path;

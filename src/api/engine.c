@@ -15,17 +15,19 @@ int fm_engine_create(const struct fm_engine_params *params, fm_engine **out, str
 {
     if (!out) return core_fail(error, FM_ERR_ARGUMENT, "fm_engine_create: no place for the engine");
     *out = NULL;
-    struct fm_engine_params p = { .size = sizeof p };
+    struct fm_engine_params p = {.size = sizeof p};
     if (params) {
         if (params->size < sizeof(size_t)) return core_fail(error, FM_ERR_ARGUMENT, "fm_engine_create: params->size is not set");
         memcpy(&p, params, params->size < sizeof p ? params->size : sizeof p);
     }
-    if (p.threads < 0 || p.threads > 1024) return core_fail(error, FM_ERR_ARGUMENT, "%d threads: not between 1 and 1024", p.threads);
+    if (p.threads < 0 || p.threads > 1024)
+        return core_fail(error, FM_ERR_ARGUMENT, "%d threads: not between 1 and 1024", p.threads);
     uint32_t flags = cpu_flags();
     if (p.cpu_mask) {
         uint32_t mask;
         if (cpu_parse_mask(p.cpu_mask, &mask) < 0)
-            return core_fail(error, FM_ERR_ARGUMENT, "\"%s\" is no processor mask (c, avx2, avx512, neon, all or a number)", p.cpu_mask);
+            return core_fail(
+                error, FM_ERR_ARGUMENT, "\"%s\" is no processor mask (c, avx2, avx512, neon, all or a number)", p.cpu_mask);
         flags = cpu_detect() & mask;
     }
     fm_engine *engine = core_calloc(1, sizeof *engine);
@@ -61,8 +63,11 @@ void fm_engine_unref(fm_engine **engine)
 int fm_engine_get_info(const fm_engine *engine, struct fm_engine_info *info)
 {
     if (!engine || !info || info->size < sizeof(size_t)) return FM_ERR_ARGUMENT;
-    const struct fm_engine_info full = { .size = info->size, .threads = pool_threads(engine->pool), .processors = cpu_count(), .cpu = engine->cpu,
-                                         .isa = kernel_set_for(engine->cpu_flags)->isa };
+    const struct fm_engine_info full = {.size = info->size,
+        .threads = pool_threads(engine->pool),
+        .processors = cpu_count(),
+        .cpu = engine->cpu,
+        .isa = kernel_set_for(engine->cpu_flags)->isa};
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
     return FM_OK;
 }

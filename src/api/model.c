@@ -55,12 +55,18 @@ void fm_model_unref(fm_model **model)
     core_free(m);
 }
 
-int fm_model_input_count(const fm_model *model) { return model->graph->n_inputs; }
-int fm_model_output_count(const fm_model *model) { return model->graph->n_outputs; }
+int fm_model_input_count(const fm_model *model)
+{
+    return model->graph->n_inputs;
+}
+int fm_model_output_count(const fm_model *model)
+{
+    return model->graph->n_outputs;
+}
 
 static void fill_port(const struct graph_value *v, struct fm_model_port *out)
 {
-    *out = (struct fm_model_port) { .name = v->name, .dtype = v->dtype, .rank = v->rank };
+    *out = (struct fm_model_port){.name = v->name, .dtype = v->dtype, .rank = v->rank};
     for (int i = 0; i < FM_MAX_RANK; i++) {
         out->dim[i] = v->rank >= 0 && i < v->rank ? v->dim[i] : 0;
         out->dim_name[i] = v->dim_name[i];
@@ -121,18 +127,26 @@ int fm_model_get_info(const fm_model *model, const struct fm_tensor *inputs, str
     if (code == FM_OK) code = graph_rewrite(fixed, error);
     if (code == FM_OK && graph_field(fixed, &field) < 0) code = core_fail_nomem(error, 0);
     if (code == FM_OK) {
-        struct fm_model_info full = { .size = info->size, .source = g->source, .format = g->format, .n_inputs = g->n_inputs, .n_outputs = g->n_outputs,
-                                      .n_nodes = g->n_nodes, .parameters = 0, .macs = (double) field.macs, .bounded = field.bounded };
+        struct fm_model_info full = {.size = info->size,
+            .source = g->source,
+            .format = g->format,
+            .n_inputs = g->n_inputs,
+            .n_outputs = g->n_outputs,
+            .n_nodes = g->n_nodes,
+            .parameters = 0,
+            .macs = (double) field.macs,
+            .bounded = field.bounded};
         for (int v = 0; v < g->n_values; v++) {
             const struct graph_value *value = &g->value[v];
-            struct fm_tensor t = { .rank = value->rank };
+            struct fm_tensor t = {.rank = value->rank};
             if (!value->data || (value->dtype != FM_F32 && value->dtype != FM_F16 && value->dtype != FM_BF16)) continue;
             memcpy(t.dim, value->dim, sizeof t.dim);
             const int64_t count = fm_tensor_count(&t);
             if (count > 0) full.parameters += count;
         }
         const struct fm_tensor *x = g->n_inputs ? &room[0] : NULL;
-        if (x && x->rank == 4 && x->dim[2] * x->dim[3] > 0) full.macs_per_pixel = full.macs / ((double) x->dim[0] * (double) x->dim[2] * (double) x->dim[3]);
+        if (x && x->rank == 4 && x->dim[2] * x->dim[3] > 0)
+            full.macs_per_pixel = full.macs / ((double) x->dim[0] * (double) x->dim[2] * (double) x->dim[3]);
         snprintf(full.unbounded_reason, sizeof full.unbounded_reason, "%.*s", (int) sizeof full.unbounded_reason - 1, field.reason);
         if (field.bounded) {
             full.scale_num = (int) field.scale_num[1], full.scale_den = (int) field.scale_den[1];

@@ -5,17 +5,18 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
-int fm_plan_create(fm_engine *engine, fm_model *model, const struct fm_tensor *inputs, const struct fm_plan_params *params, fm_plan **out,
-                   struct fm_error *error)
+int fm_plan_create(fm_engine *engine, fm_model *model, const struct fm_tensor *inputs, const struct fm_plan_params *params,
+    fm_plan **out, struct fm_error *error)
 {
     if (!out || !engine || !model || !inputs) return core_fail(error, FM_ERR_ARGUMENT, "fm_plan_create: an argument is missing");
     *out = NULL;
-    struct fm_plan_params p = { .size = sizeof p };
+    struct fm_plan_params p = {.size = sizeof p};
     if (params) {
         if (params->size < sizeof(size_t)) return core_fail(error, FM_ERR_ARGUMENT, "fm_plan_create: params->size is not set");
         memcpy(&p, params, params->size < sizeof p ? params->size : sizeof p);
     }
-    if (p.tile < 0 || (p.tile > 0 && p.tile < 8)) return core_fail(error, FM_ERR_ARGUMENT, "a tile of %d pixels is too small (8 at least)", p.tile);
+    if (p.tile < 0 || (p.tile > 0 && p.tile < 8))
+        return core_fail(error, FM_ERR_ARGUMENT, "a tile of %d pixels is too small (8 at least)", p.tile);
     int code = session_check_inputs(model->graph, inputs, false, error);
     if (code < 0) return code;
     fm_plan *plan = core_calloc(1, sizeof *plan);
@@ -28,7 +29,8 @@ int fm_plan_create(fm_engine *engine, fm_model *model, const struct fm_tensor *i
     if (!plan->inputs) code = core_fail_nomem(error, n * sizeof *plan->inputs);
     if (code == FM_OK) {
         memcpy(plan->inputs, inputs, n * sizeof *plan->inputs);
-        const struct prepare_options options = { .pool = engine->pool, .cpu_flags = engine->cpu_flags, .tile = p.tile, .memory = p.memory };
+        const struct prepare_options options = {
+            .pool = engine->pool, .cpu_flags = engine->cpu_flags, .tile = p.tile, .memory = p.memory};
         code = session_prepare(model->graph, inputs, &options, &plan->ready, error);
     }
     if (code < 0) fm_plan_unref(&plan);
@@ -60,8 +62,14 @@ int fm_plan_get_info(const fm_plan *plan, struct fm_plan_info *info)
     if (!plan || !info || info->size < sizeof(size_t)) return FM_ERR_ARGUMENT;
     struct backend_info b;
     plan->ready->backend->program_info(plan->ready->program, &b);
-    const struct fm_plan_info full = { .size = info->size, .backend = plan->ready->backend->name, .weights_bytes = b.weights_bytes,
-                                       .session_bytes = b.session_bytes, .tile = b.tile, .tiles = b.tiles, .steps = b.steps, .macs = b.macs };
+    const struct fm_plan_info full = {.size = info->size,
+        .backend = plan->ready->backend->name,
+        .weights_bytes = b.weights_bytes,
+        .session_bytes = b.session_bytes,
+        .tile = b.tile,
+        .tiles = b.tiles,
+        .steps = b.steps,
+        .macs = b.macs};
     memcpy(info, &full, info->size < sizeof full ? info->size : sizeof full);
     return FM_OK;
 }
@@ -72,7 +80,7 @@ int fm_plan_get_step(const fm_plan *plan, int index, struct fm_plan_step *step)
     struct backend_step s;
     const int code = plan->ready->backend->program_step(plan->ready->program, index, &s);
     if (code < 0) return code;
-    const struct fm_plan_step full = { .size = step->size, .name = s.name, .what = s.what, .how = s.how, .macs = s.macs };
+    const struct fm_plan_step full = {.size = step->size, .name = s.name, .what = s.what, .how = s.how, .macs = s.macs};
     memcpy(step, &full, step->size < sizeof full ? step->size : sizeof full);
     return FM_OK;
 }
@@ -82,7 +90,7 @@ int fm_plan_output(const fm_plan *plan, int index, struct fm_tensor *out)
     const struct graph *g = plan->ready->specialised;
     if (!out || index < 0 || index >= g->n_outputs) return FM_ERR_ARGUMENT;
     const struct graph_value *v = &g->value[g->output[index]];
-    *out = (struct fm_tensor) { .dtype = v->dtype, .rank = v->rank };
+    *out = (struct fm_tensor){.dtype = v->dtype, .rank = v->rank};
     for (int i = 0; i < v->rank; i++) out->dim[i] = v->dim[i];
     return FM_OK;
 }

@@ -44,7 +44,8 @@ static int check_run(const fm_session *s, const struct fm_tensor *inputs, const 
         if (!same) return core_fail(error, FM_ERR_SHAPE, "input \"%s\" has another type or size than planned", name);
         if (!given->data && fm_tensor_count(given) > 0) return core_fail(error, FM_ERR_ARGUMENT, "input \"%s\": no data", name);
         const size_t unit = fm_dtype_size(given->dtype);
-        if (unit && (uintptr_t) given->data % unit) return core_fail(error, FM_ERR_ARGUMENT, "input \"%s\": its data is not aligned to its type", name);
+        if (unit && (uintptr_t) given->data % unit)
+            return core_fail(error, FM_ERR_ARGUMENT, "input \"%s\": its data is not aligned to its type", name);
     }
     for (int k = 0; k < g->n_outputs; k++) {
         if (!outputs[k].data) continue;
@@ -53,10 +54,13 @@ static int check_run(const fm_session *s, const struct fm_tensor *inputs, const 
         bool same = true;
         for (int i = 0; i < planned.rank; i++) same = same && (planned.dim[i] < 0 || outputs[k].dim[i] == planned.dim[i]);
         if (planned.rank >= 0) same = same && outputs[k].rank == planned.rank && outputs[k].dtype == planned.dtype;
-        if (!same) return core_fail(error, FM_ERR_SHAPE, "output \"%s\": the array has another type or size than planned", g->value[g->output[k]].name);
+        if (!same)
+            return core_fail(
+                error, FM_ERR_SHAPE, "output \"%s\": the array has another type or size than planned", g->value[g->output[k]].name);
         const size_t unit = fm_dtype_size(outputs[k].dtype);
         if (unit && (uintptr_t) outputs[k].data % unit)
-            return core_fail(error, FM_ERR_ARGUMENT, "output \"%s\": its data is not aligned to its type", g->value[g->output[k]].name);
+            return core_fail(
+                error, FM_ERR_ARGUMENT, "output \"%s\": its data is not aligned to its type", g->value[g->output[k]].name);
     }
     return FM_OK;
 }
@@ -67,8 +71,8 @@ int fm_session_run(fm_session *session, const struct fm_tensor *inputs, struct f
     int code = check_run(session, inputs, outputs, error);
     if (code < 0) return code;
     const struct backend *backend = session->plan->ready->backend;
-    const struct backend_call call = { .inputs = inputs, .outputs = outputs, .cancel = &session->cancel, .progress = session->progress,
-                                       .user = session->user };
+    const struct backend_call call = {
+        .inputs = inputs, .outputs = outputs, .cancel = &session->cancel, .progress = session->progress, .user = session->user};
     uint64_t ticket;
     code = backend->submit(session->work, &call, &ticket, error);
     if (code == FM_OK) code = backend->wait(session->work, ticket, error);

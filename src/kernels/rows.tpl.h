@@ -78,8 +78,8 @@ static void K(interleave)(float *dst, const float *const *plane, int r, int n, i
     }
 }
 
-static void K(shuffle_planar)(const float *row, ptrdiff_t block, int channels, int r, bool crd, float *const *out, ptrdiff_t plane, int x0, int x1,
-                              int limit)
+static void K(shuffle_planar)(
+    const float *row, ptrdiff_t block, int channels, int r, bool crd, float *const *out, ptrdiff_t plane, int x0, int x1, int limit)
 {
     for (int i = 0; i < r; i++) {
         if (!out[i]) continue;
@@ -95,8 +95,8 @@ static void K(shuffle_planar)(const float *row, ptrdiff_t block, int channels, i
 #define SHUFFLE_CHANNELS 64
 
 /* A stretch of columns at a time: blocks are turned into planes on the stack, then interleaved. */
-static void K(shuffle_blocked)(const float *row, ptrdiff_t block, int channels, int r, bool crd, float *const *out, ptrdiff_t plane, int x0, int x1,
-                               int limit)
+static void K(shuffle_blocked)(
+    const float *row, ptrdiff_t block, int channels, int r, bool crd, float *const *out, ptrdiff_t plane, int x0, int x1, int limit)
 {
     const int total = channels * r * r;
     float turned[SHUFFLE_CHANNELS * SHUFFLE_COLUMNS];
@@ -229,8 +229,10 @@ static void K(pool_planar)(const struct rows_pool *pool, const float *const *in,
                 const int at = first + kx * pool->dilation_x;
                 if (at < 0 || at >= pool->in_width) continue;
                 const float p = in[ky][at];
-                if (!pool->max) v += p;
-                else if (p > v) v = p;
+                if (!pool->max)
+                    v += p;
+                else if (p > v)
+                    v = p;
             }
         }
         if (!pool->max) {
@@ -241,7 +243,8 @@ static void K(pool_planar)(const struct rows_pool *pool, const float *const *in,
     }
 }
 
-static void K(resize_blocked)(const float *const *in, const float *wy, int ny, const int32_t *index, const float *wx, int nx, float *dst, int x0, int x1)
+static void K(resize_blocked)(
+    const float *const *in, const float *wy, int ny, const int32_t *index, const float *wx, int nx, float *dst, int x0, int x1)
 {
     for (int x = x0; x < x1; x++) {
         const int32_t *at = index + (ptrdiff_t) x * nx;
@@ -259,7 +262,8 @@ static void K(resize_blocked)(const float *const *in, const float *wy, int ny, c
     }
 }
 
-static void K(resize_planar)(const float *const *in, const float *wy, int ny, const int32_t *index, const float *wx, int nx, float *dst, int x0, int x1)
+static void K(resize_planar)(
+    const float *const *in, const float *wy, int ny, const int32_t *index, const float *wx, int nx, float *dst, int x0, int x1)
 {
     for (int x = x0; x < x1; x++) {
         const int32_t *at = index + (ptrdiff_t) x * nx;
@@ -282,7 +286,8 @@ static void K(resize_planar)(const float *const *in, const float *wy, int ny, co
 #define GEMM_VECTORS 2
 #define GEMM_DEPTH 256
 
-SIMD_INLINE void K(gemm_tile)(const float *a, ptrdiff_t lda, const float *b, float *c, ptrdiff_t ldc, int depth, int rows, int columns, bool add)
+SIMD_INLINE void K(gemm_tile)(
+    const float *a, ptrdiff_t lda, const float *b, float *c, ptrdiff_t ldc, int depth, int rows, int columns, bool add)
 {
     vf sum[GEMM_ROWS][GEMM_VECTORS];
     for (int i = 0; i < GEMM_ROWS; i++)
@@ -308,8 +313,8 @@ SIMD_INLINE void K(gemm_tile)(const float *a, ptrdiff_t lda, const float *b, flo
 }
 
 /* Panels of b, GEMM_DEPTH deep and two vectors wide, are copied to the scratch so that they stream; every row of a meets one panel. */
-static void K(gemm)(const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc, int k, int m0, int m1, int n0, int n1,
-                    bool add, void *scratch)
+static void K(gemm)(const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc, int k, int m0, int m1,
+    int n0, int n1, bool add, void *scratch)
 {
     float *panel = scratch;
     for (int n = n0; n < n1; n += GEMM_VECTORS * VL) {
@@ -319,10 +324,13 @@ static void K(gemm)(const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb
             for (int i = 0; i < depth; i++)
                 for (int j = 0; j < GEMM_VECTORS; j++) {
                     const int left = columns - j * VL < VL ? columns - j * VL : VL;
-                    vf_store(panel + (i * GEMM_VECTORS + j) * VL, left > 0 ? vf_load_part(b + (k0 + i) * ldb + n + j * VL, left) : vf_zero());
+                    vf_store(panel + (i * GEMM_VECTORS + j) * VL,
+                        left > 0 ? vf_load_part(b + (k0 + i) * ldb + n + j * VL, left) : vf_zero());
                 }
             for (int m = m0; m < m1; m += GEMM_ROWS)
-                K(gemm_tile)(a + m * lda + k0, lda, panel, c + m * ldc + n, ldc, depth, m1 - m < GEMM_ROWS ? m1 - m : GEMM_ROWS, columns, add || k0 > 0);
+                K(gemm_tile)
+                (a + m * lda + k0, lda, panel, c + m * ldc + n, ldc, depth, m1 - m < GEMM_ROWS ? m1 - m : GEMM_ROWS, columns,
+                    add || k0 > 0);
         }
     }
 }
@@ -357,7 +365,8 @@ static double K(peak)(int turns)
 #endif
         sum[0] = vf_fma(sum[0], a, b), sum[1] = vf_fma(sum[1], a, b), sum[2] = vf_fma(sum[2], a, b), sum[3] = vf_fma(sum[3], a, b);
         sum[4] = vf_fma(sum[4], a, b), sum[5] = vf_fma(sum[5], a, b), sum[6] = vf_fma(sum[6], a, b), sum[7] = vf_fma(sum[7], a, b);
-        sum[8] = vf_fma(sum[8], a, b), sum[9] = vf_fma(sum[9], a, b), sum[10] = vf_fma(sum[10], a, b), sum[11] = vf_fma(sum[11], a, b);
+        sum[8] = vf_fma(sum[8], a, b), sum[9] = vf_fma(sum[9], a, b), sum[10] = vf_fma(sum[10], a, b),
+        sum[11] = vf_fma(sum[11], a, b);
     }
     vf all = vf_zero();
     for (int i = 0; i < 12; i++) all = vf_add(all, sum[i]);

@@ -9,18 +9,19 @@
 
 /* Lays out the part [x0, x1) x [y0, y1) of output 0 (and all of the others). */
 static int lay_out(const struct backend_program *p, struct arena *arena, struct arena *work, int x0, int x1, int y0, int y1,
-                   struct plan_layout *out, struct fm_error *error)
+    struct plan_layout *out, struct fm_error *error)
 {
     struct plan_want *want = arena_array(work, (size_t) p->n_values + 1, sizeof *want);
     if (!want) return core_fail_nomem(error, 0);
     int n = 0;
     for (int v = 0; v < p->n_values; v++) {
         if (p->value[v].memory != MEMORY_OUTPUT && !p->plan_value[v].pinned) continue;
-        want[n] = (struct plan_want) { .value = v, .x1 = p->plan_value[v].width, .y1 = p->plan_value[v].height };
+        want[n] = (struct plan_want){.value = v, .x1 = p->plan_value[v].width, .y1 = p->plan_value[v].height};
         if (p->tile_w && p->value[v].memory == MEMORY_OUTPUT) want[n].x0 = x0, want[n].x1 = x1, want[n].y0 = y0, want[n].y1 = y1;
         n++;
     }
-    return plan_build(arena, work, p->plan_value, p->n_values, p->plan_step, p->n_steps, want, n, pool_threads(p->pool), out, error);
+    return plan_build(
+        arena, work, p->plan_value, p->n_values, p->plan_step, p->n_steps, want, n, pool_threads(p->pool), out, error);
 }
 
 static size_t held_bytes(const struct backend_program *p, const struct plan_layout *l)
@@ -35,9 +36,10 @@ static int lay_out_largest(struct backend_program *p, struct fm_error *error)
     if (!work) return core_fail_nomem(error, 0);
     arena_reset(p->layout_arena);
     const int w = p->tile_w ? p->tile_w : p->frame_w, h = p->tile_h ? p->tile_h : p->frame_h;
-    const int x0 = p->tile_w && p->frame_w > 2 * w ? p->frame_w / w / 2 * w : 0, y0 = p->tile_h && p->frame_h > 2 * h ? p->frame_h / h / 2 * h : 0;
-    const int code = lay_out(p, p->layout_arena, work, x0, x0 + w < p->frame_w ? x0 + w : p->frame_w, y0, y0 + h < p->frame_h ? y0 + h : p->frame_h,
-                             &p->layout, error);
+    const int x0 = p->tile_w && p->frame_w > 2 * w ? p->frame_w / w / 2 * w : 0,
+              y0 = p->tile_h && p->frame_h > 2 * h ? p->frame_h / h / 2 * h : 0;
+    const int code = lay_out(p, p->layout_arena, work, x0, x0 + w < p->frame_w ? x0 + w : p->frame_w, y0,
+        y0 + h < p->frame_h ? y0 + h : p->frame_h, &p->layout, error);
     arena_destroy(&work);
     return code;
 }
@@ -46,8 +48,8 @@ static int lay_out_largest(struct backend_program *p, struct fm_error *error)
 static bool can_tile(const struct backend_program *p)
 {
     const struct graph *g = p->graph;
-    return p->exact && g->n_inputs == 1 && g->n_outputs == 1 && p->n_tail == 0 && cpu_is_picture(p, g->input[0]) && cpu_is_picture(p, g->output[0]) &&
-           g->value[g->input[0]].rank == 4 && p->output_value[0] >= 0;
+    return p->exact && g->n_inputs == 1 && g->n_outputs == 1 && p->n_tail == 0 && cpu_is_picture(p, g->input[0]) &&
+           cpu_is_picture(p, g->output[0]) && g->value[g->input[0]].rank == 4 && p->output_value[0] >= 0;
 }
 
 static int to_output(int size, int out, int in)
@@ -64,10 +66,11 @@ static int choose_tile(struct backend_program *p, const struct backend_options *
     const bool fits = !o->memory || held_bytes(p, &p->layout) <= o->memory;
     if (!o->tile && fits) return FM_OK;
     if (!can_tile(p)) {
-        const char *why = o->unbounded_reason && o->unbounded_reason[0] ? o->unbounded_reason : "it is not a network of one picture in and one out";
+        const char *why = o->unbounded_reason && o->unbounded_reason[0] ? o->unbounded_reason
+                                                                        : "it is not a network of one picture in and one out";
         if (o->tile) return core_fail(error, FM_ERR_UNSUPPORTED, "%s: tiles would change the result: %s", g->source, why);
         return core_fail(error, FM_ERR_NOMEM, "%s: needs %zu MiB in one piece and cannot run in tiles: %s", g->source,
-                         (held_bytes(p, &p->layout) >> 20) + 1, why);
+            (held_bytes(p, &p->layout) >> 20) + 1, why);
     }
     const struct graph_value *in = &g->value[g->input[0]];
     const int in_w = (int) in->dim[3], in_h = (int) in->dim[2];
@@ -79,13 +82,16 @@ static int choose_tile(struct backend_program *p, const struct backend_options *
         code = lay_out_largest(p, error);
         if (code < 0 || !o->memory || held_bytes(p, &p->layout) <= o->memory) return code;
         return core_fail(error, FM_ERR_NOMEM, "%s: tiles of %d need %zu MiB, more than the %zu MiB allowed", g->source, o->tile,
-                         (held_bytes(p, &p->layout) >> 20) + 1, o->memory >> 20);
+            (held_bytes(p, &p->layout) >> 20) + 1, o->memory >> 20);
     }
     /* Rows stream, so height costs nothing: narrower strips first, then shorter ones. */
     for (int parts = 2, w = in_w, h = in_h;; parts++) {
-        if (w > 64) w = (in_w / parts + 47) / 48 * 48;
-        else if (h > 64) h /= 2;
-        else break;
+        if (w > 64)
+            w = (in_w / parts + 47) / 48 * 48;
+        else if (h > 64)
+            h /= 2;
+        else
+            break;
         p->tile = w;
         p->tile_w = to_output(w, p->frame_w, in_w);
         p->tile_h = to_output(h, p->frame_h, in_h);
@@ -93,7 +99,7 @@ static int choose_tile(struct backend_program *p, const struct backend_options *
         if (code < 0 || held_bytes(p, &p->layout) <= o->memory) return code;
     }
     return core_fail(error, FM_ERR_NOMEM, "%s: even its smallest tile needs %zu MiB, more than the %zu MiB allowed", g->source,
-                     (held_bytes(p, &p->layout) >> 20) + 1, o->memory >> 20);
+        (held_bytes(p, &p->layout) >> 20) + 1, o->memory >> 20);
 }
 
 static void cpu_program_destroy(struct backend_program **program)
@@ -106,12 +112,14 @@ static void cpu_program_destroy(struct backend_program **program)
     core_free(p);
 }
 
-static int cpu_compile(const struct graph *graph, const struct backend_options *o, struct backend_program **out, struct fm_error *error)
+static int cpu_compile(
+    const struct graph *graph, const struct backend_options *o, struct backend_program **out, struct fm_error *error)
 {
     *out = NULL;
     struct backend_program *p = core_calloc(1, sizeof *p);
     if (!p) return core_fail_nomem(error, sizeof *p);
-    *p = (struct backend_program) { .graph = graph, .pool = o->pool, .kernels = kernel_set_for(o->cpu_flags), .exact = o->tiles_are_exact };
+    *p = (struct backend_program){
+        .graph = graph, .pool = o->pool, .kernels = kernel_set_for(o->cpu_flags), .exact = o->tiles_are_exact};
     p->arena = arena_create();
     p->layout_arena = arena_create();
     int code = p->arena && p->layout_arena ? FM_OK : core_fail_nomem(error, 0);
@@ -129,20 +137,30 @@ static int cpu_compile(const struct graph *graph, const struct backend_options *
     return FM_OK;
 }
 
-static int tiles_x(const struct backend_program *p) { return p->tile_w ? (p->frame_w + p->tile_w - 1) / p->tile_w : 1; }
-static int tiles_y(const struct backend_program *p) { return p->tile_h ? (p->frame_h + p->tile_h - 1) / p->tile_h : 1; }
+static int tiles_x(const struct backend_program *p)
+{
+    return p->tile_w ? (p->frame_w + p->tile_w - 1) / p->tile_w : 1;
+}
+static int tiles_y(const struct backend_program *p)
+{
+    return p->tile_h ? (p->frame_h + p->tile_h - 1) / p->tile_h : 1;
+}
 
 static void cpu_program_info(const struct backend_program *p, struct backend_info *info)
 {
-    *info = (struct backend_info) { .weights_bytes = p->weights_bytes, .session_bytes = held_bytes(p, &p->layout), .tile = p->tile,
-                                    .tiles = tiles_x(p) * tiles_y(p), .steps = p->n_steps, .macs = p->macs };
+    *info = (struct backend_info){.weights_bytes = p->weights_bytes,
+        .session_bytes = held_bytes(p, &p->layout),
+        .tile = p->tile,
+        .tiles = tiles_x(p) * tiles_y(p),
+        .steps = p->n_steps,
+        .macs = p->macs};
 }
 
 static int cpu_program_step(const struct backend_program *p, int index, struct backend_step *step)
 {
     if (index < 0 || index >= p->n_steps) return FM_ERR_EOS;
     const struct cpu_step *s = &p->step[index];
-    *step = (struct backend_step) { .name = s->name, .what = s->what, .how = s->how, .macs = s->macs };
+    *step = (struct backend_step){.name = s->name, .what = s->what, .how = s->how, .macs = s->macs};
     return FM_OK;
 }
 
@@ -228,7 +246,7 @@ static int bind(struct backend_session *s, const struct backend_call *call, stru
         const struct graph_value *g = &p->graph->value[p->graph->output[k]];
         struct fm_tensor *out = &call->outputs[k];
         if (!out->data) {
-            struct fm_tensor t = { .dtype = g->dtype, .rank = g->rank };
+            struct fm_tensor t = {.dtype = g->dtype, .rank = g->rank};
             memcpy(t.dim, g->dim, sizeof t.dim);
             const size_t bytes = (size_t) fm_tensor_count(&t) * fm_dtype_size(g->dtype);
             if (!s->own_output[k]) {
@@ -253,7 +271,7 @@ static int run_tiles(struct backend_session *s, struct fm_error *error)
         arena_reset(s->tile_arena);
         arena_reset(s->work_arena);
         int code = lay_out(p, s->tile_arena, s->work_arena, x0, x0 + p->tile_w < p->frame_w ? x0 + p->tile_w : p->frame_w, y0,
-                           y0 + p->tile_h < p->frame_h ? y0 + p->tile_h : p->frame_h, &s->tile_layout, error);
+            y0 + p->tile_h < p->frame_h ? y0 + p->tile_h : p->frame_h, &s->tile_layout, error);
         if (code == FM_OK) code = reserve(s, &s->tile_layout, error);
         if (code < 0) return code;
         s->layout = &s->tile_layout;

@@ -56,8 +56,12 @@ static void run_piece(struct backend_session *s, int t, int piece, int thread)
     const struct plan_task *task = &s->layout->task[t];
     const struct cpu_step *step = &s->program->step[task->step];
     const struct plan_step *shape = &s->layout->step[task->step];
-    struct cpu_call call = { .session = s, .step = step, .shape = shape, .picture = task->picture, .pieces = task->chunks_y * task->chunks_x,
-                             .scratch = s->scratch + (size_t) thread * s->scratch_stride };
+    struct cpu_call call = {.session = s,
+        .step = step,
+        .shape = shape,
+        .picture = task->picture,
+        .pieces = task->chunks_y * task->chunks_x,
+        .scratch = s->scratch + (size_t) thread * s->scratch_stride};
     if (shape->whole) {
         call.y0 = piece;
     } else {
@@ -94,9 +98,12 @@ static uint64_t own_pieces(const struct plan_task *task, int thread, int threads
     uint64_t own = 0;
     for (int i = 0; i < n; i++) {
         int owner;
-        if (n == 1) owner = (task->chunk_rows ? task->y0 / task->chunk_rows : 0) % threads;
-        else if (task->chunks_x >= threads) owner = i % task->chunks_x * threads / task->chunks_x;
-        else owner = i * threads / n;
+        if (n == 1)
+            owner = (task->chunk_rows ? task->y0 / task->chunk_rows : 0) % threads;
+        else if (task->chunks_x >= threads)
+            owner = i % task->chunks_x * threads / task->chunks_x;
+        else
+            owner = i * threads / n;
         if (owner == thread) own |= (uint64_t) 1 << i;
     }
     return own;
@@ -163,8 +170,10 @@ static void work(void *session, int thread)
                 continue;
             }
         }
-        if (steal(s, thread)) turns = 0;
-        else core_relax(&turns);
+        if (steal(s, thread))
+            turns = 0;
+        else
+            core_relax(&turns);
     }
 }
 

@@ -64,14 +64,15 @@ static int grow_values(struct backend_program *p, struct fm_error *error)
     return FM_OK;
 }
 
-int cpu_add_hidden(struct backend_program *p, enum cpu_form form, int pictures, int channels, int height, int width, struct fm_error *error)
+int cpu_add_hidden(
+    struct backend_program *p, enum cpu_form form, int pictures, int channels, int height, int width, struct fm_error *error)
 {
     const int code = grow_values(p, error);
     if (code < 0) return code;
     const int v = p->n_values++;
     struct plan_value *plan = &p->plan_value[v];
-    p->value[v] = (struct cpu_value) { .graph_value = -1, .form = form, .channels = channels };
-    *plan = (struct plan_value) { .pictures = pictures, .height = height, .width = width };
+    p->value[v] = (struct cpu_value){.graph_value = -1, .form = form, .channels = channels};
+    *plan = (struct plan_value){.pictures = pictures, .height = height, .width = width};
     if (form == FORM_BLOCKED) {
         plan->lanes = p->kernels->vector;
         plan->blocks = (channels + plan->lanes - 1) / plan->lanes;
@@ -93,12 +94,13 @@ int cpu_add_value(struct backend_program *p, int graph_value, enum cpu_form form
     if (v < 0) return v;
     p->value[v].graph_value = graph_value;
     if (form == FORM_FLAT || form == FORM_FLAT32) {
-        const struct fm_tensor shape = { .dtype = g->dtype, .rank = g->rank };
+        const struct fm_tensor shape = {.dtype = g->dtype, .rank = g->rank};
         struct fm_tensor t = shape;
         memcpy(t.dim, g->dim, sizeof t.dim);
         const int64_t count = fm_tensor_count(&t);
         size_t bytes;
-        if (count < 0 || !core_mul_size((size_t) count, form == FORM_FLAT32 ? 4 : fm_dtype_size(g->dtype), &bytes) || bytes > SIZE_MAX / 2)
+        if (count < 0 || !core_mul_size((size_t) count, form == FORM_FLAT32 ? 4 : fm_dtype_size(g->dtype), &bytes) ||
+            bytes > SIZE_MAX / 2)
             return core_fail(error, FM_ERR_SHAPE, "value \"%s\" is too large", g->name);
         p->plan_value[v].flat_bytes = bytes;
         for (int k = 0; k < p->graph->n_outputs; k++) {
@@ -154,34 +156,39 @@ void cpu_want_margins(struct backend_program *p, int value, int left, int right)
 }
 
 /* A step from one value to another that keeps the picture's size. Rows move in groups so that a task is worth its hand-over. */
-static int add_move(struct backend_program *p, int (*run)(const struct cpu_call *), const char *what, int from, int to, struct fm_error *error)
+static int add_move(
+    struct backend_program *p, int (*run)(const struct cpu_call *), const char *what, int from, int to, struct fm_error *error)
 {
-    struct plan_input in = { .value = from, .x = PLAN_SAME, .y = PLAN_SAME };
+    struct plan_input in = {.value = from, .x = PLAN_SAME, .y = PLAN_SAME};
     const int g = p->value[to].graph_value;
-    const struct cpu_step step = { .run = run, .name = g >= 0 ? p->graph->value[g].name : "", .what = what, .how = p->kernels->isa };
-    return cpu_add_step(p, &step, &(struct plan_step) { .n_in = 1, .in = &in, .n_out = 1, .out = &to, .grid_y = 4, .chunk_x = 256 }, error);
+    const struct cpu_step step = {.run = run, .name = g >= 0 ? p->graph->value[g].name : "", .what = what, .how = p->kernels->isa};
+    return cpu_add_step(
+        p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = &to, .grid_y = 4, .chunk_x = 256}, error);
 }
 
 /* A constant's array: in place where it is aligned and of the wanted type, else a copy in the program. Never bound to an output. */
 static int add_constant(struct backend_program *p, int graph_value, enum cpu_form form, struct fm_error *error)
 {
     const struct graph_value *g = &p->graph->value[graph_value];
-    struct fm_tensor t = { .dtype = g->dtype, .rank = g->rank };
+    struct fm_tensor t = {.dtype = g->dtype, .rank = g->rank};
     memcpy(t.dim, g->dim, sizeof t.dim);
     const size_t unit = fm_dtype_size(g->dtype), count = (size_t) fm_tensor_count(&t);
     const void *data = g->data;
     if (form == FORM_FLAT32 || (unit > 1 && (uintptr_t) data % unit)) {
         void *copy = arena_array(p->arena, count, form == FORM_FLAT32 ? 4 : unit);
         if (!copy) return core_fail_nomem(error, count * unit);
-        if (form == FORM_FLAT32) op_read_f32(copy, g->dtype, data, 0, (int64_t) count);
-        else if (count) memcpy(copy, data, count * unit);
+        if (form == FORM_FLAT32)
+            op_read_f32(copy, g->dtype, data, 0, (int64_t) count);
+        else if (count)
+            memcpy(copy, data, count * unit);
         data = copy;
     }
     int n = 1, c = 1, h = 1, w = 1;
     if (cpu_is_picture(p, graph_value)) cpu_picture(g, &n, &c, &h, &w);
     const int v = cpu_add_hidden(p, form, n, c, h, w, error);
     if (v < 0) return v;
-    p->value[v] = (struct cpu_value) { .graph_value = graph_value, .form = form, .channels = c, .memory = MEMORY_CONSTANT, .constant = data };
+    p->value[v] =
+        (struct cpu_value){.graph_value = graph_value, .form = form, .channels = c, .memory = MEMORY_CONSTANT, .constant = data};
     p->plan_value[v].external = true;
     p->plan_value[v].flat_bytes = count * (form == FORM_FLAT32 ? 4 : unit);
     p->form[graph_value * FORM_COUNT + form] = v;
@@ -208,9 +215,10 @@ static int need_flat(struct backend_program *p, int graph_value, enum cpu_form f
     if (from < 0) return from < -1 ? from : core_fail(error, FM_ERR_UNSUPPORTED, "value \"%s\" is used before it is made", g->name);
     const int v = cpu_add_value(p, graph_value, form, error);
     if (v < 0) return v;
-    struct plan_input in = { .value = from, .x = PLAN_WHOLE, .y = PLAN_WHOLE };
-    const struct cpu_step step = { .run = cpu_run_flat32, .name = g->name, .what = "cast", .how = "c" };
-    const int s = cpu_add_step(p, &step, &(struct plan_step) { .n_in = 1, .in = &in, .n_out = 1, .out = (int *) &v, .whole = true }, error);
+    struct plan_input in = {.value = from, .x = PLAN_WHOLE, .y = PLAN_WHOLE};
+    const struct cpu_step step = {.run = cpu_run_flat32, .name = g->name, .what = "cast", .how = "c"};
+    const int s =
+        cpu_add_step(p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = (int *) &v, .whole = true}, error);
     return s < 0 ? s : v;
 }
 
@@ -245,14 +253,15 @@ const float *cpu_lanes(struct backend_program *p, const struct graph_value *cons
                                               : (size_t) channels * (size_t) vector;
     float *lanes = arena_array(p->arena, count, sizeof *lanes);
     if (!lanes) return NULL;
-    struct fm_tensor t = { .rank = constant->rank };
+    struct fm_tensor t = {.rank = constant->rank};
     memcpy(t.dim, constant->dim, sizeof t.dim);
     const bool one = fm_tensor_count(&t) == 1;
     for (size_t i = 0; i < count; i++) lanes[i] = fill;
     for (int c = 0; c < channels; c++) {
         float value;
         op_read_f32(&value, constant->dtype, constant->data, one ? 0 : c, 1);
-        if (form == FORM_BLOCKED) lanes[c] = value;
+        if (form == FORM_BLOCKED)
+            lanes[c] = value;
         else
             for (int l = 0; l < vector; l++) lanes[(size_t) c * (size_t) vector + (size_t) l] = value;
     }
@@ -288,7 +297,7 @@ int cpu_lower_reference(struct backend_program *p, const struct graph_node *node
         if (node->in[i] < 0) continue;
         const int v = cpu_need(p, node->in[i], FORM_FLAT, error);
         if (v < 0) return v;
-        in[n_in++] = (struct plan_input) { .value = v, .x = PLAN_WHOLE, .y = PLAN_WHOLE };
+        in[n_in++] = (struct plan_input){.value = v, .x = PLAN_WHOLE, .y = PLAN_WHOLE};
     }
     for (int k = 0; k < node->n_out; k++) {
         if (node->out[k] < 0) continue;
@@ -297,18 +306,24 @@ int cpu_lower_reference(struct backend_program *p, const struct graph_node *node
         out[n_out++] = v;
     }
     if (!n_out) return FM_OK;
-    const struct cpu_step step = { .run = cpu_run_reference, .name = node->name, .what = node->type, .how = "reference", .u.flat = { node } };
-    const int s = cpu_add_step(p, &step, &(struct plan_step) { .n_in = n_in, .in = in, .n_out = n_out, .out = out, .whole = true }, error);
+    const struct cpu_step step = {
+        .run = cpu_run_reference, .name = node->name, .what = node->type, .how = "reference", .u.flat = {node}};
+    const int s =
+        cpu_add_step(p, &step, &(struct plan_step){.n_in = n_in, .in = in, .n_out = n_out, .out = out, .whole = true}, error);
     return s < 0 ? s : FM_OK;
 }
 
 static int lower_node(struct backend_program *p, const struct graph_node *node, struct fm_error *error)
 {
     int code = CPU_DECLINED;
-    if (node->op == OP_CONV) code = cpu_lower_conv(p, node, error);
-    else if (node->op == OP_CONV_TRANSPOSE) code = cpu_lower_conv_transpose(p, node, error);
-    else if (node->op == OP_RESIZE) code = cpu_lower_resize(p, node, error);
-    else code = cpu_lower_rows(p, node, error);
+    if (node->op == OP_CONV)
+        code = cpu_lower_conv(p, node, error);
+    else if (node->op == OP_CONV_TRANSPOSE)
+        code = cpu_lower_conv_transpose(p, node, error);
+    else if (node->op == OP_RESIZE)
+        code = cpu_lower_resize(p, node, error);
+    else
+        code = cpu_lower_rows(p, node, error);
     if (code != CPU_DECLINED) return code;
     return cpu_lower_reference(p, node, error);
 }
@@ -401,7 +416,7 @@ int cpu_lower(struct backend_program *p, struct fm_error *error)
         int c = 1;
         if (cpu_is_picture(p, gv))
             cpu_picture(value, &p->plan_value[v].pictures, &c, &p->plan_value[v].height, &p->plan_value[v].width);
-        p->value[v] = (struct cpu_value) { .graph_value = gv, .form = FORM_FLAT, .channels = c, .memory = MEMORY_INPUT, .index = k };
+        p->value[v] = (struct cpu_value){.graph_value = gv, .form = FORM_FLAT, .channels = c, .memory = MEMORY_INPUT, .index = k};
         p->plan_value[v].external = true;
         p->form[gv * FORM_COUNT + FORM_FLAT] = v;
         if (value->dtype == FM_F32) p->form[gv * FORM_COUNT + FORM_FLAT32] = v;
@@ -425,12 +440,12 @@ int cpu_lower(struct backend_program *p, struct fm_error *error)
         /* an input, a constant, or a value that is an output twice: copied */
         int to = cpu_add_hidden(p, FORM_FLAT, 1, 1, 1, 1, error);
         if (to < 0) return to;
-        p->value[to] = (struct cpu_value) { .graph_value = gv, .form = FORM_FLAT, .memory = MEMORY_OUTPUT, .index = k };
+        p->value[to] = (struct cpu_value){.graph_value = gv, .form = FORM_FLAT, .memory = MEMORY_OUTPUT, .index = k};
         p->plan_value[to].external = true;
         p->output_value[k] = to;
-        struct plan_input in = { .value = from, .x = PLAN_WHOLE, .y = PLAN_WHOLE };
-        const struct cpu_step step = { .run = cpu_run_flat32, .name = g->value[gv].name, .what = "copy", .how = "c" };
-        code = cpu_add_step(p, &step, &(struct plan_step) { .n_in = 1, .in = &in, .n_out = 1, .out = &to, .whole = true }, error);
+        struct plan_input in = {.value = from, .x = PLAN_WHOLE, .y = PLAN_WHOLE};
+        const struct cpu_step step = {.run = cpu_run_flat32, .name = g->value[gv].name, .what = "copy", .how = "c"};
+        code = cpu_add_step(p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = &to, .whole = true}, error);
         if (code < 0) return code;
     }
     return keep_for_tail(p, error);

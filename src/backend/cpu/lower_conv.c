@@ -13,10 +13,20 @@
 #define CONVERT_CYCLES 1.0 /* per pixel and channel, to bring an input into the other layout */
 
 static const char *const act_names[] = {
-    [KERNEL_ACT_NONE] = "", [KERNEL_ACT_RELU] = " + Relu", [KERNEL_ACT_LEAKY] = " + LeakyRelu", [KERNEL_ACT_PRELU] = " + PRelu",
-    [KERNEL_ACT_CLIP] = " + Clip", [KERNEL_ACT_SILU] = " + Silu", [KERNEL_ACT_SIGMOID] = " + Sigmoid", [KERNEL_ACT_TANH] = " + Tanh",
-    [KERNEL_ACT_HARD_SWISH] = " + HardSwish", [KERNEL_ACT_HARD_SIGMOID] = " + HardSigmoid", [KERNEL_ACT_MISH] = " + Mish",
-    [KERNEL_ACT_GELU] = " + Gelu", [KERNEL_ACT_GELU_TANH] = " + Gelu", [KERNEL_ACT_ELU] = " + Elu",
+    [KERNEL_ACT_NONE] = "",
+    [KERNEL_ACT_RELU] = " + Relu",
+    [KERNEL_ACT_LEAKY] = " + LeakyRelu",
+    [KERNEL_ACT_PRELU] = " + PRelu",
+    [KERNEL_ACT_CLIP] = " + Clip",
+    [KERNEL_ACT_SILU] = " + Silu",
+    [KERNEL_ACT_SIGMOID] = " + Sigmoid",
+    [KERNEL_ACT_TANH] = " + Tanh",
+    [KERNEL_ACT_HARD_SWISH] = " + HardSwish",
+    [KERNEL_ACT_HARD_SIGMOID] = " + HardSigmoid",
+    [KERNEL_ACT_MISH] = " + Mish",
+    [KERNEL_ACT_GELU] = " + Gelu",
+    [KERNEL_ACT_GELU_TANH] = " + Gelu",
+    [KERNEL_ACT_ELU] = " + Elu",
 };
 
 struct layer { /* a convolution about to be lowered */
@@ -44,16 +54,16 @@ static double mismatch(enum liking want, enum rows_layout have, int channels)
 }
 
 /* The cheapest algorithm, the conversions of its input, its residual and what it makes counted. */
-static const struct conv_algorithm *cheapest(const struct backend_program *p, const struct conv_shape *shape, enum liking in, enum liking residual,
-                                             enum liking out)
+static const struct conv_algorithm *cheapest(
+    const struct backend_program *p, const struct conv_shape *shape, enum liking in, enum liking residual, enum liking out)
 {
     const struct conv_algorithm *best = NULL;
     double best_cost = HUGE_VAL;
     for (int i = 0; i < KERNEL_ALGORITHM_MAX && p->kernels->conv[i]; i++) {
         const struct conv_algorithm *a = p->kernels->conv[i];
         if (!a->fits(shape) || conv_input_rows(a, shape, a->rows) > CPU_ROWS_MAX) continue;
-        const double cost = a->cost(shape) + mismatch(in, a->in, shape->in_channels) + mismatch(residual, a->out, shape->out_channels) +
-                            mismatch(out, a->out, shape->out_channels);
+        const double cost = a->cost(shape) + mismatch(in, a->in, shape->in_channels) +
+                            mismatch(residual, a->out, shape->out_channels) + mismatch(out, a->out, shape->out_channels);
         if (cost < best_cost) best_cost = cost, best = a;
     }
     return best;
@@ -71,7 +81,8 @@ static enum liking wanted_by_users(const struct backend_program *p, int graph_va
         if (node->op == OP_CONV && node->in[0] == graph_value && node_shape(p, node, &shape)) {
             const struct conv_algorithm *a = cheapest(p, &shape, LIKES_ANY, LIKES_ANY, LIKES_ANY);
             if (a) return liking_of(a->in);
-        } else if (depth > 0 && node->n_out > 0 && node->out[0] >= 0 && cpu_is_picture(p, node->out[0]) && node->op != OP_DEPTH_TO_SPACE) {
+        } else if (depth > 0 && node->n_out > 0 && node->out[0] >= 0 && cpu_is_picture(p, node->out[0]) &&
+                   node->op != OP_DEPTH_TO_SPACE) {
             const enum liking later = wanted_by_users(p, node->out[0], depth - 1);
             if (later != LIKES_ANY) return later;
         }
@@ -90,7 +101,7 @@ static enum liking held_as(const struct backend_program *p, int graph_value)
 static const struct conv_algorithm *choose(const struct backend_program *p, const struct layer *l)
 {
     return cheapest(p, &l->shape, held_as(p, l->input), l->residual >= 0 ? held_as(p, l->residual) : LIKES_ANY,
-                    l->output >= 0 ? wanted_by_users(p, l->output, 4) : LIKES_ANY);
+        l->output >= 0 ? wanted_by_users(p, l->output, 4) : LIKES_ANY);
 }
 
 static const float *padded(struct backend_program *p, const float *from, int count)
@@ -101,7 +112,8 @@ static const float *padded(struct backend_program *p, const float *from, int cou
     return to;
 }
 
-static int pack(struct backend_program *p, const struct layer *l, const struct conv_algorithm *a, struct cpu_step *step, struct fm_error *error)
+static int pack(
+    struct backend_program *p, const struct layer *l, const struct conv_algorithm *a, struct cpu_step *step, struct fm_error *error)
 {
     const size_t bytes = a->packed_bytes(&l->shape);
     void *weights = core_alloc_pages(bytes);
@@ -111,13 +123,13 @@ static int pack(struct backend_program *p, const struct layer *l, const struct c
         core_free_pages(weights, bytes);
         return core_fail_nomem(error, sizeof *pages);
     }
-    *pages = (struct cpu_pages) { weights, bytes };
+    *pages = (struct cpu_pages){weights, bytes};
     if (arena_defer(p->arena, cpu_pages_release, pages) < 0) return core_fail_nomem(error, 0);
     a->pack(&l->shape, l->weight, weights);
     p->weights_bytes += bytes;
     step->u.conv.algorithm = a;
-    step->u.conv.packed = (struct conv_packed) { .shape = l->shape, .epilogue = l->epilogue, .weights = weights,
-                                                 .bias = padded(p, l->bias, l->shape.out_channels) };
+    step->u.conv.packed = (struct conv_packed){
+        .shape = l->shape, .epilogue = l->epilogue, .weights = weights, .bias = padded(p, l->bias, l->shape.out_channels)};
     if (!step->u.conv.packed.bias) return core_fail_nomem(error, 0);
     if (l->slope) {
         step->u.conv.packed.slope = padded(p, l->slope, l->shape.out_channels);
@@ -146,35 +158,42 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
     const int input = cpu_need(p, l->input, a->in == ROWS_BLOCKED ? FORM_BLOCKED : FORM_PLANAR, error);
     if (input < 0) return input;
     want_input_margins(p, input, l, a);
-    in[0] = (struct plan_input) { .value = input,
-        .x = { false, s->stride_x, 1, -s->pad_x, (s->kernel_x - 1) * s->dilation_x - s->pad_x },
-        .y = { false, s->stride_y, 1, -s->pad_y, (s->kernel_y - 1) * s->dilation_y - s->pad_y } };
+    in[0] = (struct plan_input){.value = input,
+        .x = {false, s->stride_x, 1, -s->pad_x, (s->kernel_x - 1) * s->dilation_x - s->pad_x},
+        .y = {false, s->stride_y, 1, -s->pad_y, (s->kernel_y - 1) * s->dilation_y - s->pad_y}};
     const enum cpu_form form = a->out == ROWS_BLOCKED ? FORM_BLOCKED : FORM_PLANAR;
     int n_in = 1;
     if (l->residual >= 0) {
         const int residual = cpu_need(p, l->residual, form, error);
         if (residual < 0) return residual;
-        in[n_in++] = (struct plan_input) { .value = residual, .x = PLAN_SAME, .y = PLAN_SAME };
+        in[n_in++] = (struct plan_input){.value = residual, .x = PLAN_SAME, .y = PLAN_SAME};
     }
     const int out = l->output >= 0 ? cpu_add_value(p, l->output, form, error)
                                    : cpu_add_hidden(p, form, l->out_n, s->out_channels, l->out_h, l->out_w, error);
     if (out < 0) return out;
     const char *kind = s->groups == 1 ? "Conv" : s->groups == s->in_channels ? "Conv depthwise" : "Conv grouped";
-    struct cpu_step step = { .run = cpu_run_conv, .name = l->node->name, .how = a->name, .macs = l->macs, .scratch = a->scratch_bytes(s),
-        .what = cpu_text(p, "%s %dx%d%s %d->%d%s%s", kind, s->kernel_y, s->kernel_x, s->stride_y > 1 || s->stride_x > 1 ? " stride" : "",
-                         s->in_channels, s->out_channels, act_names[l->epilogue.act], l->residual >= 0 ? " + residual" : "") };
+    struct cpu_step step = {.run = cpu_run_conv,
+        .name = l->node->name,
+        .how = a->name,
+        .macs = l->macs,
+        .scratch = a->scratch_bytes(s),
+        .what = cpu_text(p, "%s %dx%d%s %d->%d%s%s", kind, s->kernel_y, s->kernel_x,
+            s->stride_y > 1 || s->stride_x > 1 ? " stride" : "", s->in_channels, s->out_channels, act_names[l->epilogue.act],
+            l->residual >= 0 ? " + residual" : "")};
     step.u.conv.residual = l->residual >= 0;
     int code = pack(p, l, a, &step, error);
     if (code < 0) return code;
-    int outs[1] = { out };
-    code = cpu_add_step(p, &step, &(struct plan_step) { .n_in = n_in, .in = in, .n_out = 1, .out = outs, .grid_y = a->rows, .grid_x = a->grid_x,
-                                                        .chunk_x = a->chunk_x }, error);
+    int outs[1] = {out};
+    code = cpu_add_step(p, &step,
+        &(struct plan_step){
+            .n_in = n_in, .in = in, .n_out = 1, .out = outs, .grid_y = a->rows, .grid_x = a->grid_x, .chunk_x = a->chunk_x},
+        error);
     return code < 0 ? code : out;
 }
 
 /* Depth to space of a value in rows: into the output's array when it is one, else into planar rows. */
-int cpu_add_shuffle(struct backend_program *p, const struct graph_node *node, int from, int r, bool crd, int to_graph_value,
-                    struct fm_error *error)
+int cpu_add_shuffle(
+    struct backend_program *p, const struct graph_node *node, int from, int r, bool crd, int to_graph_value, struct fm_error *error)
 {
     bool is_output = false;
     for (int k = 0; k < p->graph->n_outputs; k++) is_output = is_output || p->graph->output[k] == to_graph_value;
@@ -184,18 +203,23 @@ int cpu_add_shuffle(struct backend_program *p, const struct graph_node *node, in
     int n, c, h, w;
     cpu_picture(&p->graph->value[to_graph_value], &n, &c, &h, &w);
     p->value[out].channels = c;
-    struct plan_input in = { .value = from, .x = { false, 1, r, 0, 0 }, .y = { false, 1, r, 0, 0 } };
-    const struct cpu_step step = { .run = cpu_run_shuffle, .name = node->name, .what = cpu_text(p, "DepthToSpace %d", r), .how = p->kernels->isa,
-                                   .u.shuffle = { .r = r, .crd = crd, .channels = c } };
-    const int code = cpu_add_step(p, &step, &(struct plan_step) { .n_in = 1, .in = &in, .n_out = 1, .out = &out, .grid_y = r, .grid_x = r,
-                                                                  .chunk_x = (256 + r - 1) / r * r }, error);
+    struct plan_input in = {.value = from, .x = {false, 1, r, 0, 0}, .y = {false, 1, r, 0, 0}};
+    const struct cpu_step step = {.run = cpu_run_shuffle,
+        .name = node->name,
+        .what = cpu_text(p, "DepthToSpace %d", r),
+        .how = p->kernels->isa,
+        .u.shuffle = {.r = r, .crd = crd, .channels = c}};
+    const int code = cpu_add_step(p, &step,
+        &(struct plan_step){
+            .n_in = 1, .in = &in, .n_out = 1, .out = &out, .grid_y = r, .grid_x = r, .chunk_x = (256 + r - 1) / r * r},
+        error);
     return code < 0 ? code : FM_OK;
 }
 
 static const float *read_floats(struct backend_program *p, int graph_value, size_t *count)
 {
     const struct graph_value *v = &p->graph->value[graph_value];
-    struct fm_tensor t = { .rank = v->rank };
+    struct fm_tensor t = {.rank = v->rank};
     memcpy(t.dim, v->dim, sizeof t.dim);
     const int64_t n = fm_tensor_count(&t);
     float *to = n < 0 ? NULL : arena_array(p->arena, (size_t) n + 1, sizeof *to);
@@ -236,7 +260,9 @@ static bool window_shape(const struct op_window *w, struct conv_shape *s)
 static bool node_shape(const struct backend_program *p, const struct graph_node *node, struct conv_shape *shape)
 {
     const struct graph_value *x = &p->graph->value[node->in[0]], *w = &p->graph->value[node->in[1]];
-    if (!cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]) || !constant_float(p, node->in[1]) || w->rank != x->rank) return false;
+    if (!cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]) || !constant_float(p, node->in[1]) ||
+        w->rank != x->rank)
+        return false;
     if (!window_shape(&node->p.conv.window, shape) || !fits_int(node->p.conv.group, 1, 1 << 20)) return false;
     shape->in_channels = (int) x->dim[1];
     shape->out_channels = (int) w->dim[0];
@@ -245,7 +271,8 @@ static bool node_shape(const struct backend_program *p, const struct graph_node 
 }
 
 /* Bias and slope, whatever form the graph has them in: one value per output channel, repeated `times`. */
-static int per_channel(struct backend_program *p, int graph_value, int channels, int times, const float **out, struct fm_error *error)
+static int per_channel(
+    struct backend_program *p, int graph_value, int channels, int times, const float **out, struct fm_error *error)
 {
     *out = NULL;
     size_t count;
@@ -262,24 +289,28 @@ static int per_channel(struct backend_program *p, int graph_value, int channels,
 int cpu_lower_conv(struct backend_program *p, const struct graph_node *node, struct fm_error *error)
 {
     const struct graph *g = p->graph;
-    struct layer l = { .node = node, .input = node->in[0], .residual = -1, .output = node->p.conv.epilogue.shuffle > 1 ? -1 : node->out[0] };
+    struct layer l = {
+        .node = node, .input = node->in[0], .residual = -1, .output = node->p.conv.epilogue.shuffle > 1 ? -1 : node->out[0]};
     if (!node_shape(p, node, &l.shape)) return CPU_DECLINED;
     for (int k = 2; k < node->n_in && k < 4; k++)
         if (node->in[k] >= 0 && !constant_float(p, node->in[k])) return CPU_DECLINED;
     const struct op_epilogue *e = &node->p.conv.epilogue;
-    l.epilogue = (struct conv_epilogue) { .act = cpu_act(e->act, e->a), .a = e->a, .b = e->b, .residual_before_act = e->residual_before_act };
+    l.epilogue =
+        (struct conv_epilogue){.act = cpu_act(e->act, e->a), .a = e->a, .b = e->b, .residual_before_act = e->residual_before_act};
     int code = FM_OK;
     l.weight = read_floats(p, node->in[1], NULL);
     if (!l.weight) return core_fail_nomem(error, 0);
     if (node->n_in > 2 && node->in[2] >= 0) code = per_channel(p, node->in[2], l.shape.out_channels, 1, &l.bias, error);
-    if (code == FM_OK && node->n_in > 3 && node->in[3] >= 0) code = per_channel(p, node->in[3], l.shape.out_channels, 1, &l.slope, error);
+    if (code == FM_OK && node->n_in > 3 && node->in[3] >= 0)
+        code = per_channel(p, node->in[3], l.shape.out_channels, 1, &l.slope, error);
     if (code != FM_OK) return code;
     if (node->n_in > 4) l.residual = node->in[4];
     int n, c, h, wd;
     cpu_picture(&g->value[node->out[0]], &n, &c, &h, &wd);
     const int r = e->shuffle > 1 ? e->shuffle : 1;
     l.out_n = n, l.out_h = h / r, l.out_w = wd / r;
-    l.macs = (double) n * l.out_h * l.out_w * l.shape.out_channels * (l.shape.in_channels / l.shape.groups) * l.shape.kernel_y * l.shape.kernel_x;
+    l.macs = (double) n * l.out_h * l.out_w * l.shape.out_channels * (l.shape.in_channels / l.shape.groups) * l.shape.kernel_y *
+             l.shape.kernel_x;
     if (!choose(p, &l)) return CPU_DECLINED;
     const int out = add_conv(p, &l, error);
     if (out < 0) return out;
@@ -305,19 +336,29 @@ int cpu_lower_conv_transpose(struct backend_program *p, const struct graph_node 
 {
     const struct graph *g = p->graph;
     const struct graph_value *x = &g->value[node->in[0]], *w = &g->value[node->in[1]];
-    if (x->rank != 4 || !cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]) || !constant_float(p, node->in[1])) return CPU_DECLINED;
+    if (x->rank != 4 || !cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]) || !constant_float(p, node->in[1]))
+        return CPU_DECLINED;
     struct conv_shape t;
-    if (node->p.conv.group != 1 || !window_shape(&node->p.conv.window, &t) || t.stride_y != t.stride_x || t.stride_y > 8) return CPU_DECLINED;
+    if (node->p.conv.group != 1 || !window_shape(&node->p.conv.window, &t) || t.stride_y != t.stride_x || t.stride_y > 8)
+        return CPU_DECLINED;
     for (int k = 2; k < node->n_in; k++)
         if (node->in[k] >= 0 && !constant_float(p, node->in[k])) return CPU_DECLINED;
     const int s = t.stride_y, in_channels = (int) w->dim[0], channels = (int) w->dim[1];
     int low_y, high_y, low_x, high_x;
     phase_span(t.kernel_y, s, t.dilation_y, t.pad_y, &low_y, &high_y);
     phase_span(t.kernel_x, s, t.dilation_x, t.pad_x, &low_x, &high_x);
-    struct layer l = { .node = node, .input = node->in[0], .residual = -1, .output = s > 1 ? -1 : node->out[0] };
-    l.shape = (struct conv_shape) { .in_channels = in_channels, .out_channels = channels * s * s, .groups = 1, .kernel_y = high_y - low_y + 1,
-                                    .kernel_x = high_x - low_x + 1, .stride_y = 1, .stride_x = 1, .dilation_y = 1, .dilation_x = 1,
-                                    .pad_y = -low_y, .pad_x = -low_x };
+    struct layer l = {.node = node, .input = node->in[0], .residual = -1, .output = s > 1 ? -1 : node->out[0]};
+    l.shape = (struct conv_shape){.in_channels = in_channels,
+        .out_channels = channels * s * s,
+        .groups = 1,
+        .kernel_y = high_y - low_y + 1,
+        .kernel_x = high_x - low_x + 1,
+        .stride_y = 1,
+        .stride_x = 1,
+        .dilation_y = 1,
+        .dilation_x = 1,
+        .pad_y = -low_y,
+        .pad_x = -low_x};
     if ((int64_t) channels * s * s > 1 << 16) return CPU_DECLINED;
     const size_t taps = (size_t) l.shape.kernel_y * (size_t) l.shape.kernel_x;
     size_t total;
@@ -334,11 +375,13 @@ int cpu_lower_conv_transpose(struct backend_program *p, const struct graph_node 
                         if (ay % s || ax % s) continue;
                         const size_t tap = (size_t) (ay / s - low_y) * (size_t) l.shape.kernel_x + (size_t) (ax / s - low_x);
                         weight[((size_t) (o * s * s + phase) * (size_t) in_channels + (size_t) i) * taps + tap] +=
-                            from[(((size_t) i * (size_t) channels + (size_t) o) * (size_t) t.kernel_y + (size_t) ky) * (size_t) t.kernel_x + (size_t) kx];
+                            from[(((size_t) i * (size_t) channels + (size_t) o) * (size_t) t.kernel_y + (size_t) ky) *
+                                     (size_t) t.kernel_x +
+                                 (size_t) kx];
                     }
     l.weight = weight;
     const struct op_epilogue *e = &node->p.conv.epilogue;
-    l.epilogue = (struct conv_epilogue) { .act = cpu_act(e->act, e->a), .a = e->a, .b = e->b };
+    l.epilogue = (struct conv_epilogue){.act = cpu_act(e->act, e->a), .a = e->a, .b = e->b};
     int code = FM_OK;
     if (node->n_in > 2 && node->in[2] >= 0) code = per_channel(p, node->in[2], channels, s * s, &l.bias, error);
     if (code == FM_OK && node->n_in > 3 && node->in[3] >= 0) code = per_channel(p, node->in[3], channels, s * s, &l.slope, error);

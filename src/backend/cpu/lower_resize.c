@@ -45,7 +45,8 @@ struct table {
     float *weight;
 };
 
-static bool make_table(struct backend_program *p, const struct graph_node *node, int in_size, int out_size, double scale, struct table *t)
+static bool make_table(
+    struct backend_program *p, const struct graph_node *node, int in_size, int out_size, double scale, struct table *t)
 {
     const enum op_resize_mode mode = in_size == out_size && scale == 1 ? RESIZE_NEAREST : node->p.resize.mode;
     t->taps = mode == RESIZE_NEAREST ? 1 : mode == RESIZE_LINEAR ? 2 : 4;
@@ -54,9 +55,11 @@ static bool make_table(struct backend_program *p, const struct graph_node *node,
     if (!t->index || !t->weight) return false;
     for (int o = 0; o < out_size; o++) {
         const double x = in_size == out_size && scale == 1 ? o : source(node->p.resize.coordinates, o, scale, in_size, out_size);
-        int64_t first = (int64_t) (mode == RESIZE_NEAREST ? (in_size == out_size && scale == 1 ? o : nearest(node->p.resize.nearest, x)) : floor(x));
+        int64_t first =
+            (int64_t) (mode == RESIZE_NEAREST ? (in_size == out_size && scale == 1 ? o : nearest(node->p.resize.nearest, x))
+                                              : floor(x));
         const double part = x - (double) first;
-        double w[4] = { 1 };
+        double w[4] = {1};
         if (mode == RESIZE_LINEAR) w[0] = 1 - part, w[1] = part;
         if (mode == RESIZE_CUBIC) {
             first--;
@@ -74,7 +77,7 @@ static bool make_table(struct backend_program *p, const struct graph_node *node,
 /* The map that covers what a table reads: the slope in /out, with room for all taps on both sides. */
 static struct plan_map cover(const struct table *t, int in_size, int out_size)
 {
-    struct plan_map map = { .num = in_size, .den = out_size };
+    struct plan_map map = {.num = in_size, .den = out_size};
     for (int o = 0; o < out_size; o++) {
         const int base = (int) ((int64_t) o * in_size / out_size);
         for (int i = 0; i < t->taps; i++) {
@@ -89,13 +92,14 @@ static struct plan_map cover(const struct table *t, int in_size, int out_size)
 int cpu_lower_resize(struct backend_program *p, const struct graph_node *node, struct fm_error *error)
 {
     const struct graph *g = p->graph;
-    if (node->in[0] < 0 || node->out[0] < 0 || !cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0])) return CPU_DECLINED;
+    if (node->in[0] < 0 || node->out[0] < 0 || !cpu_is_picture(p, node->in[0]) || !cpu_is_picture(p, node->out[0]))
+        return CPU_DECLINED;
     const struct graph_value *x = &g->value[node->in[0]], *y = &g->value[node->out[0]];
     if (x->rank != 4 || y->dim[0] != x->dim[0] || y->dim[1] != x->dim[1]) return CPU_DECLINED;
     if (node->p.resize.antialias || node->p.resize.exclude_outside || node->p.resize.coordinates == COORD_TF_CROP_AND_RESIZE ||
         node->p.resize.aspect != ASPECT_STRETCH)
         return CPU_DECLINED;
-    double scale[2] = { (double) y->dim[2] / (double) x->dim[2], (double) y->dim[3] / (double) x->dim[3] };
+    double scale[2] = {(double) y->dim[2] / (double) x->dim[2], (double) y->dim[3] / (double) x->dim[3]};
     if (node->n_in > 2 && node->in[2] >= 0) { /* scales as given: they may differ from the ratio of the sizes */
         const struct graph_value *s = &g->value[node->in[2]];
         if (!s->data || s->dtype != FM_F32 || s->rank != 1) return CPU_DECLINED;
@@ -103,22 +107,30 @@ int cpu_lower_resize(struct backend_program *p, const struct graph_node *node, s
             const int axis = node->p.resize.n_axes ? op_axis(node->p.resize.axes[i], 4) : (int) i;
             float value;
             memcpy(&value, (const char *) s->data + 4 * i, 4);
-            if (axis >= 2) scale[axis - 2] = (double) value;
-            else if (value != 1) return CPU_DECLINED;
+            if (axis >= 2)
+                scale[axis - 2] = (double) value;
+            else if (value != 1)
+                return CPU_DECLINED;
         }
     }
     struct table ty, tx;
-    if (!make_table(p, node, (int) x->dim[2], (int) y->dim[2], scale[0], &ty) || !make_table(p, node, (int) x->dim[3], (int) y->dim[3], scale[1], &tx))
+    if (!make_table(p, node, (int) x->dim[2], (int) y->dim[2], scale[0], &ty) ||
+        !make_table(p, node, (int) x->dim[3], (int) y->dim[3], scale[1], &tx))
         return core_fail_nomem(error, 0);
     const int from = cpu_need_rows(p, node->in[0], error);
     if (from < 0) return from;
     const int out = cpu_add_value(p, node->out[0], p->value[from].form, error);
     if (out < 0) return out;
-    static const char *const names[] = { "nearest", "linear", "cubic" };
-    struct cpu_step step = { .run = cpu_run_resize, .name = node->name, .how = p->kernels->isa, .what = cpu_text(p, "Resize %s", names[node->p.resize.mode]) };
+    static const char *const names[] = {"nearest", "linear", "cubic"};
+    struct cpu_step step = {.run = cpu_run_resize,
+        .name = node->name,
+        .how = p->kernels->isa,
+        .what = cpu_text(p, "Resize %s", names[node->p.resize.mode])};
     step.u.resize.ny = ty.taps, step.u.resize.nx = tx.taps;
     step.u.resize.iy = ty.index, step.u.resize.ix = tx.index, step.u.resize.wy = ty.weight, step.u.resize.wx = tx.weight;
-    struct plan_input in = { .value = from, .x = cover(&tx, (int) x->dim[3], (int) y->dim[3]), .y = cover(&ty, (int) x->dim[2], (int) y->dim[2]) };
-    const int code = cpu_add_step(p, &step, &(struct plan_step) { .n_in = 1, .in = &in, .n_out = 1, .out = (int *) &out, .grid_y = 2, .chunk_x = 256 }, error);
+    struct plan_input in = {
+        .value = from, .x = cover(&tx, (int) x->dim[3], (int) y->dim[3]), .y = cover(&ty, (int) x->dim[2], (int) y->dim[2])};
+    const int code = cpu_add_step(
+        p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = (int *) &out, .grid_y = 2, .chunk_x = 256}, error);
     return code < 0 ? code : FM_OK;
 }

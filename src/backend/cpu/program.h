@@ -25,11 +25,11 @@ enum cpu_form { FORM_FLAT, FORM_FLAT32, FORM_BLOCKED, FORM_PLANAR, FORM_COUNT };
 enum cpu_memory { MEMORY_ARENA, MEMORY_INPUT, MEMORY_OUTPUT, MEMORY_CONSTANT };
 
 struct cpu_value {
-    int graph_value;        /* -1: made while lowering */
+    int graph_value; /* -1: made while lowering */
     enum cpu_form form;
     int channels;
     enum cpu_memory memory;
-    int index;              /* which graph input or output */
+    int index; /* which graph input or output */
     const void *constant;
 };
 
@@ -53,7 +53,7 @@ struct cpu_step {
     const char *name, *what, *how;
     double macs;
     size_t scratch;
-    const float *lanes;     /* per channel parameters: [channels rounded up] blocked, [channels][vector] planar */
+    const float *lanes; /* per channel parameters: [channels rounded up] blocked, [channels][vector] planar */
     const float *lanes2;
     union {
         struct {
@@ -61,16 +61,48 @@ struct cpu_step {
             struct conv_packed packed;
             bool residual;
         } conv;
-        struct { enum kernel_act act; float a, b; } act;
-        struct { enum rows_binary op; enum cpu_operand operand; } binary;
-        struct { int r; bool crd; int channels; } shuffle;
-        struct { struct rows_pool pool; int stride_y, dilation_y, pad_y; int pad_end_y; } pool;
-        struct { bool max; } global;
-        struct { int ny, nx; const int32_t *iy, *ix; const float *wy, *wx; } resize; /* tables per output row / column */
-        struct { int first; int y, x; } slice;  /* first channel, row, column */
-        struct { int top, left; int mode; float value; } pad;
-        struct { const struct graph_node *node; } flat;
-        struct { int m, n, k; bool add; } gemm;
+        struct {
+            enum kernel_act act;
+            float a, b;
+        } act;
+        struct {
+            enum rows_binary op;
+            enum cpu_operand operand;
+        } binary;
+        struct {
+            int r;
+            bool crd;
+            int channels;
+        } shuffle;
+        struct {
+            struct rows_pool pool;
+            int stride_y, dilation_y, pad_y;
+            int pad_end_y;
+        } pool;
+        struct {
+            bool max;
+        } global;
+        struct {
+            int ny, nx;
+            const int32_t *iy, *ix;
+            const float *wy, *wx;
+        } resize; /* tables per output row / column */
+        struct {
+            int first;
+            int y, x;
+        } slice; /* first channel, row, column */
+        struct {
+            int top, left;
+            int mode;
+            float value;
+        } pad;
+        struct {
+            const struct graph_node *node;
+        } flat;
+        struct {
+            int m, n, k;
+            bool add;
+        } gemm;
     } u;
 };
 
@@ -79,20 +111,25 @@ struct backend_program {
     struct arena *arena;
     struct pool *pool;
     const struct kernel_set *kernels;
-    struct plan_value *plan_value; struct cpu_value *value; int n_values, cap_values;
-    struct plan_step *plan_step; struct cpu_step *step; int n_steps, cap_steps;
+    struct plan_value *plan_value;
+    struct cpu_value *value;
+    int n_values, cap_values;
+    struct plan_step *plan_step;
+    struct cpu_step *step;
+    int n_steps, cap_steps;
     int *form;              /* [graph values][FORM_COUNT]: value index or -1 */
     int *output_value;      /* per graph output: its FLAT value; -1: made by the tail */
     int *user_start, *user; /* per graph value: the nodes that read it */
-    int *tail; int n_tail;  /* nodes whose shapes depend on data: run one by one at the end */
-    size_t scratch_bytes;   /* of one thread */
+    int *tail;
+    int n_tail;           /* nodes whose shapes depend on data: run one by one at the end */
+    size_t scratch_bytes; /* of one thread */
     size_t weights_bytes;
     double macs;
     bool exact;
     /* tiles */
-    int frame_w, frame_h;   /* of output 0 */
-    int tile_w, tile_h;     /* in output pixels; 0: whole */
-    int tile;               /* as reported, in input pixels */
+    int frame_w, frame_h; /* of output 0 */
+    int tile_w, tile_h;   /* in output pixels; 0: whole */
+    int tile;             /* as reported, in input pixels */
     struct arena *layout_arena;
     struct plan_layout layout; /* whole, or of the largest tile */
 };
@@ -101,15 +138,19 @@ struct cpu_tasks; /* run state of a layout's tasks, execute.c */
 
 struct backend_session {
     const struct backend_program *program;
-    const struct plan_layout *layout;       /* being run */
+    const struct plan_layout *layout; /* being run */
     struct plan_layout tile_layout;
-    struct arena *tile_arena, *work_arena;  /* reset for every tile */
-    uint8_t *memory; size_t memory_bytes;
-    float *zero; size_t zero_bytes;
-    uint8_t *scratch; size_t scratch_stride; /* per thread */
-    void **bound;                           /* per value: external memory of this run */
-    void **own_output; size_t *own_bytes;   /* lent output arrays */
-    struct fm_tensor *tail_value;           /* per graph value: what the tail made */
+    struct arena *tile_arena, *work_arena; /* reset for every tile */
+    uint8_t *memory;
+    size_t memory_bytes;
+    float *zero;
+    size_t zero_bytes;
+    uint8_t *scratch;
+    size_t scratch_stride; /* per thread */
+    void **bound;          /* per value: external memory of this run */
+    void **own_output;
+    size_t *own_bytes;            /* lent output arrays */
+    struct fm_tensor *tail_value; /* per graph value: what the tail made */
     struct cpu_tasks *tasks;
     atomic_int failure;
     atomic_bool *cancel;
@@ -130,7 +171,8 @@ int cpu_need_rows(struct backend_program *p, int graph_value, struct fm_error *e
 bool cpu_is_picture(const struct backend_program *p, int graph_value); /* can be held as rows */
 /* A new value for a graph value (or -1: hidden, then with the given picture size). */
 int cpu_add_value(struct backend_program *p, int graph_value, enum cpu_form form, struct fm_error *error);
-int cpu_add_hidden(struct backend_program *p, enum cpu_form form, int pictures, int channels, int height, int width, struct fm_error *error);
+int cpu_add_hidden(
+    struct backend_program *p, enum cpu_form form, int pictures, int channels, int height, int width, struct fm_error *error);
 /* A new step; returns its index. Copies inputs. */
 int cpu_add_step(struct backend_program *p, const struct cpu_step *step, const struct plan_step *shape, struct fm_error *error);
 void cpu_want_margins(struct backend_program *p, int value, int left, int right);
@@ -141,17 +183,20 @@ const float *cpu_lanes(struct backend_program *p, const struct graph_value *cons
 enum kernel_act cpu_act(enum op_activation act, float a);
 
 int cpu_add_shuffle(struct backend_program *p, const struct graph_node *node, int from, int r, bool crd, int to_graph_value,
-                    struct fm_error *error); /* lower_conv.c */
+    struct fm_error *error); /* lower_conv.c */
 
 /* Pages of packed weights, freed with the program's arena. */
-struct cpu_pages { void *memory; size_t bytes; };
+struct cpu_pages {
+    void *memory;
+    size_t bytes;
+};
 void cpu_pages_release(void *pages); /* lower.c */
 
-int cpu_lower_conv(struct backend_program *p, const struct graph_node *node, struct fm_error *error);           /* lower_conv.c */
+int cpu_lower_conv(struct backend_program *p, const struct graph_node *node, struct fm_error *error); /* lower_conv.c */
 int cpu_lower_conv_transpose(struct backend_program *p, const struct graph_node *node, struct fm_error *error);
-int cpu_lower_rows(struct backend_program *p, const struct graph_node *node, struct fm_error *error);           /* lower_rows.c */
-int cpu_lower_resize(struct backend_program *p, const struct graph_node *node, struct fm_error *error);         /* lower_resize.c */
-int cpu_lower(struct backend_program *p, struct fm_error *error);                                               /* lower.c: all nodes */
+int cpu_lower_rows(struct backend_program *p, const struct graph_node *node, struct fm_error *error);   /* lower_rows.c */
+int cpu_lower_resize(struct backend_program *p, const struct graph_node *node, struct fm_error *error); /* lower_resize.c */
+int cpu_lower(struct backend_program *p, struct fm_error *error);                                       /* lower.c: all nodes */
 #define CPU_DECLINED 1 /* from a cpu_lower_x: not in a form this does; the reference takes it */
 
 /* ---- running ---- */
@@ -170,11 +215,14 @@ int cpu_run_pool(const struct cpu_call *call);
 int cpu_run_global_pool(const struct cpu_call *call);
 int cpu_run_resize(const struct cpu_call *call);
 int cpu_run_pad(const struct cpu_call *call);
-int cpu_run_flat32(const struct cpu_call *call);    /* between FLAT and FLAT32 */
+int cpu_run_flat32(const struct cpu_call *call); /* between FLAT and FLAT32 */
 int cpu_run_reference(const struct cpu_call *call);
 int cpu_run_gemm(const struct cpu_call *call);
 
-static inline const struct plan_value *cpu_plan_value(const struct backend_session *s, int v) { return &s->layout->value[v]; }
+static inline const struct plan_value *cpu_plan_value(const struct backend_session *s, int v)
+{
+    return &s->layout->value[v];
+}
 
 /* Where column 0 of block 0 of a row is (maybe left of the memory, when the region starts further right). */
 static inline float *cpu_row(const struct backend_session *s, int v, int picture, int y)

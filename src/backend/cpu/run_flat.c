@@ -8,7 +8,8 @@
 static struct fm_tensor tensor_of(const struct backend_session *s, int v)
 {
     const struct graph_value *g = &s->program->graph->value[s->program->value[v].graph_value];
-    struct fm_tensor t = { .dtype = s->program->value[v].form == FORM_FLAT32 ? FM_F32 : g->dtype, .rank = g->rank, .data = cpu_flat(s, v) };
+    struct fm_tensor t = {
+        .dtype = s->program->value[v].form == FORM_FLAT32 ? FM_F32 : g->dtype, .rank = g->rank, .data = cpu_flat(s, v)};
     memcpy(t.dim, g->dim, sizeof t.dim);
     return t;
 }
@@ -43,12 +44,12 @@ int cpu_run_reference(const struct cpu_call *call)
     }
     int next = 0;
     for (int i = 0; i < node->n_in; i++) {
-        in[i] = (struct fm_tensor) { .dtype = FM_DTYPE_NONE };
+        in[i] = (struct fm_tensor){.dtype = FM_DTYPE_NONE};
         if (node->in[i] >= 0) in[i] = tensor_of(call->session, call->shape->in[next++].value);
     }
     next = 0;
     for (int k = 0; k < node->n_out; k++) {
-        out[k] = (struct fm_tensor) { .dtype = FM_DTYPE_NONE };
+        out[k] = (struct fm_tensor){.dtype = FM_DTYPE_NONE};
         if (node->out[k] >= 0) out[k] = tensor_of(call->session, call->shape->out[next++]);
     }
     const int code = op_def(node->op)->run(node, in, out, NULL);

@@ -39,7 +39,9 @@ static void clear_margins(const struct cpu_call *call, int v)
     for (int y = call->y0; y < call->y1; y++) {
         float *row = cpu_row(s, v, call->picture, y);
         for (int b = 0; b < p->blocks; b++, row += cpu_block(s, v)) {
-            if (first) memset(row + ((ptrdiff_t) p->x0 - p->margin_left) * p->lanes, 0, (size_t) p->margin_left * (size_t) p->lanes * sizeof *row);
+            if (first)
+                memset(row + ((ptrdiff_t) p->x0 - p->margin_left) * p->lanes, 0,
+                    (size_t) p->margin_left * (size_t) p->lanes * sizeof *row);
             if (last) memset(row + (ptrdiff_t) p->x1 * p->lanes, 0, (size_t) right * (size_t) p->lanes * sizeof *row);
         }
     }
@@ -122,8 +124,14 @@ int cpu_run_conv(const struct cpu_call *call)
     float *out[CPU_ROWS_MAX];
     for (int i = 0; i < n_in; i++) in[i] = row_or_zero(call, from, call->picture, call->y0 * shape->stride_y - shape->pad_y + i);
     for (int i = 0; i < rows; i++) out[i] = cpu_row(s, to, call->picture, call->y0 + i);
-    struct conv_task task = { .in = in, .out = out, .in_block = cpu_block(s, from), .out_block = cpu_block(s, to), .rows = rows,
-                              .x0 = call->x0, .x1 = call->x1, .scratch = call->scratch };
+    struct conv_task task = {.in = in,
+        .out = out,
+        .in_block = cpu_block(s, from),
+        .out_block = cpu_block(s, to),
+        .rows = rows,
+        .x0 = call->x0,
+        .x1 = call->x1,
+        .scratch = call->scratch};
     if (call->step->u.conv.residual) {
         const int r = in_value(call, 1);
         for (int i = 0; i < rows; i++) residual[i] = cpu_row(s, r, call->picture, call->y0 + i);
@@ -150,8 +158,8 @@ int cpu_run_act(const struct cpu_call *call)
         const float *src = cpu_row(s, from, call->picture, y) + (ptrdiff_t) call->x0 * lanes;
         float *dst = cpu_row(s, to, call->picture, y) + (ptrdiff_t) call->x0 * lanes;
         for (int b = 0; b < cpu_plan_value(s, to)->blocks; b++)
-            rows_of(call)->act(dst + b * cpu_block(s, to), src + b * cpu_block(s, from), count, call->step->u.act.act, call->step->u.act.a,
-                               call->step->u.act.b, lane_of(call, b));
+            rows_of(call)->act(dst + b * cpu_block(s, to), src + b * cpu_block(s, from), count, call->step->u.act.act,
+                call->step->u.act.a, call->step->u.act.b, lane_of(call, b));
     }
     clear_margins(call, to);
     return FM_OK;
@@ -201,13 +209,15 @@ int cpu_run_shuffle(const struct cpu_call *call)
     ptrdiff_t plane = cpu_block(s, to);
     for (int i = 0; i < r; i++) {
         const int y = call->y0 + i;
-        if (y >= call->y1) out[i] = NULL;
-        else out[i] = array ? array_row(call, to, y, &plane) : cpu_row(s, to, call->picture, y);
+        if (y >= call->y1)
+            out[i] = NULL;
+        else
+            out[i] = array ? array_row(call, to, y, &plane) : cpu_row(s, to, call->picture, y);
     }
     const float *row = cpu_row(s, from, call->picture, call->y0 / r);
     const struct rows_kernels *k = rows_of(call);
-    (s->program->value[from].form == FORM_BLOCKED ? k->shuffle_blocked : k->shuffle_planar)(
-        row, cpu_block(s, from), call->step->u.shuffle.channels, r, call->step->u.shuffle.crd, out, plane, call->x0 / r, (call->x1 + r - 1) / r, call->x1);
+    (s->program->value[from].form == FORM_BLOCKED ? k->shuffle_blocked : k->shuffle_planar)(row, cpu_block(s, from),
+        call->step->u.shuffle.channels, r, call->step->u.shuffle.crd, out, plane, call->x0 / r, (call->x1 + r - 1) / r, call->x1);
     if (!array) clear_margins(call, to);
     return FM_OK;
 }
@@ -215,7 +225,8 @@ int cpu_run_shuffle(const struct cpu_call *call)
 int cpu_run_unshuffle(const struct cpu_call *call)
 {
     const struct backend_session *s = call->session;
-    const int from = in_value(call, 0), to = call->shape->out[0], r = call->step->u.shuffle.r, channels = call->step->u.shuffle.channels;
+    const int from = in_value(call, 0), to = call->shape->out[0], r = call->step->u.shuffle.r,
+              channels = call->step->u.shuffle.channels;
     for (int y = call->y0; y < call->y1; y++) {
         float *dst = cpu_row(s, to, call->picture, y);
         for (int i = 0; i < r; i++) {
@@ -242,7 +253,8 @@ int cpu_run_concat(const struct cpu_call *call)
         for (int i = 0; i < call->shape->n_in; i++) {
             const int from = in_value(call, i);
             const float *src = cpu_row(s, from, call->picture, y) + (ptrdiff_t) call->x0 * lanes;
-            for (int b = 0; b < cpu_plan_value(s, from)->blocks; b++, dst += cpu_block(s, to)) memcpy(dst, src + b * cpu_block(s, from), bytes);
+            for (int b = 0; b < cpu_plan_value(s, from)->blocks; b++, dst += cpu_block(s, to))
+                memcpy(dst, src + b * cpu_block(s, from), bytes);
         }
     }
     clear_margins(call, to);
@@ -256,7 +268,8 @@ int cpu_run_slice(const struct cpu_call *call)
     const size_t bytes = (size_t) (call->x1 - call->x0) * (size_t) lanes * sizeof(float);
     const int channels = s->program->value[to].channels, blocks = cpu_plan_value(s, to)->blocks;
     for (int y = call->y0; y < call->y1; y++) {
-        const float *src = cpu_row(s, from, call->picture, y + call->step->u.slice.y) + ((ptrdiff_t) call->x0 + call->step->u.slice.x) * lanes +
+        const float *src = cpu_row(s, from, call->picture, y + call->step->u.slice.y) +
+                           ((ptrdiff_t) call->x0 + call->step->u.slice.x) * lanes +
                            call->step->u.slice.first / lanes * cpu_block(s, from);
         float *dst = cpu_row(s, to, call->picture, y) + (ptrdiff_t) call->x0 * lanes;
         for (int b = 0; b < blocks; b++) {
@@ -264,7 +277,8 @@ int cpu_run_slice(const struct cpu_call *call)
             memcpy(line, src + b * cpu_block(s, from), bytes);
             const int used = channels - b * lanes; /* channels of the source behind the slice: not ours */
             if (used < lanes)
-                for (int x = 0; x < call->x1 - call->x0; x++) memset(line + (ptrdiff_t) x * lanes + used, 0, (size_t) (lanes - used) * sizeof *line);
+                for (int x = 0; x < call->x1 - call->x0; x++)
+                    memset(line + (ptrdiff_t) x * lanes + used, 0, (size_t) (lanes - used) * sizeof *line);
         }
     }
     clear_margins(call, to);
@@ -276,7 +290,8 @@ int cpu_run_pool(const struct cpu_call *call)
     const struct backend_session *s = call->session;
     const int from = in_value(call, 0), to = call->shape->out[0];
     struct rows_pool pool = call->step->u.pool.pool;
-    const int height = cpu_plan_value(s, from)->height, stride = call->step->u.pool.stride_y, dilation = call->step->u.pool.dilation_y;
+    const int height = cpu_plan_value(s, from)->height, stride = call->step->u.pool.stride_y,
+              dilation = call->step->u.pool.dilation_y;
     const bool blocked = s->program->value[to].form == FORM_BLOCKED;
     for (int y = call->y0; y < call->y1; y++) {
         const float *in[CPU_ROWS_MAX], *shifted[CPU_ROWS_MAX];
@@ -289,7 +304,8 @@ int cpu_run_pool(const struct cpu_call *call)
         float *dst = cpu_row(s, to, call->picture, y);
         for (int b = 0; b < cpu_plan_value(s, to)->blocks; b++) {
             for (int k = 0; k < pool.kernel_y; k++) shifted[k] = in[k] ? in[k] + b * cpu_block(s, from) : NULL;
-            (blocked ? rows_of(call)->pool_blocked : rows_of(call)->pool_planar)(&pool, shifted, dst + b * cpu_block(s, to), call->x0, call->x1);
+            (blocked ? rows_of(call)->pool_blocked : rows_of(call)->pool_planar)(
+                &pool, shifted, dst + b * cpu_block(s, to), call->x0, call->x1);
         }
     }
     clear_margins(call, to);
@@ -346,8 +362,8 @@ int cpu_run_resize(const struct cpu_call *call)
         for (int b = 0; b < cpu_plan_value(s, to)->blocks; b++) {
             for (int i = 0; i < ny; i++)
                 in[i] = cpu_row(s, from, call->picture, call->step->u.resize.iy[y * ny + i]) + b * cpu_block(s, from);
-            (blocked ? rows_of(call)->resize_blocked : rows_of(call)->resize_planar)(in, call->step->u.resize.wy + y * ny, ny, call->step->u.resize.ix,
-                                                                                    call->step->u.resize.wx, nx, dst + b * cpu_block(s, to), call->x0, call->x1);
+            (blocked ? rows_of(call)->resize_blocked : rows_of(call)->resize_planar)(in, call->step->u.resize.wy + y * ny, ny,
+                call->step->u.resize.ix, call->step->u.resize.wx, nx, dst + b * cpu_block(s, to), call->x0, call->x1);
         }
     }
     clear_margins(call, to);
@@ -377,7 +393,8 @@ int cpu_run_pad(const struct cpu_call *call)
             for (int x = call->x0; x < call->x1; x++) {
                 const int from_x = padded_source(x - left, p->width, mode);
                 float *pixel = dst + (ptrdiff_t) x * lanes;
-                if (src && from_x >= 0) memcpy(pixel, src + (ptrdiff_t) from_x * lanes, (size_t) lanes * sizeof *pixel);
+                if (src && from_x >= 0)
+                    memcpy(pixel, src + (ptrdiff_t) from_x * lanes, (size_t) lanes * sizeof *pixel);
                 else
                     for (int l = 0; l < lanes; l++) pixel[l] = call->step->u.pad.value;
             }

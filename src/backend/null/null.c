@@ -16,14 +16,16 @@ struct backend_session {
     struct fm_tensor *lent; /* per output: arrays lent to callers that bring none */
 };
 
-static int null_compile(const struct graph *graph, const struct backend_options *options, struct backend_program **out, struct fm_error *error)
+static int null_compile(
+    const struct graph *graph, const struct backend_options *options, struct backend_program **out, struct fm_error *error)
 {
     (void) options;
     *out = NULL;
     for (int k = 0; k < graph->n_outputs; k++) {
         const struct graph_value *v = &graph->value[graph->output[k]];
         for (int i = 0; i < v->rank; i++)
-            if (v->dim[i] < 0) return core_fail(error, FM_ERR_UNSUPPORTED, "null: the size of output \"%s\" depends on data", v->name);
+            if (v->dim[i] < 0)
+                return core_fail(error, FM_ERR_UNSUPPORTED, "null: the size of output \"%s\" depends on data", v->name);
         if (v->rank < 0) return core_fail(error, FM_ERR_UNSUPPORTED, "null: the shape of output \"%s\" depends on data", v->name);
     }
     struct backend_program *p = core_calloc(1, sizeof *p);
@@ -42,7 +44,7 @@ static void null_program_destroy(struct backend_program **program)
 static void null_program_info(const struct backend_program *program, struct backend_info *info)
 {
     (void) program;
-    *info = (struct backend_info) { .tiles = 1 };
+    *info = (struct backend_info){.tiles = 1};
 }
 
 static int null_program_step(const struct backend_program *program, int index, struct backend_step *step)
@@ -74,7 +76,7 @@ static int null_session_create(const struct backend_program *program, struct bac
     if (!s->lent) goto fail;
     for (int k = 0; k < g->n_outputs; k++) {
         const struct graph_value *v = &g->value[g->output[k]];
-        s->lent[k] = (struct fm_tensor) { .dtype = v->dtype, .rank = v->rank };
+        s->lent[k] = (struct fm_tensor){.dtype = v->dtype, .rank = v->rank};
         memcpy(s->lent[k].dim, v->dim, sizeof v->dim);
         const size_t bytes = (size_t) fm_tensor_count(&s->lent[k]) * fm_dtype_size(v->dtype);
         s->lent[k].data = core_alloc(bytes ? bytes : 1);
