@@ -53,6 +53,15 @@ def enlarge(image, axis):
     return out
 
 
+def compare(card, result):
+    """The same piece twice: pixels doubled, and enlarged by the network."""
+    doubled = card.repeat(2, 2).repeat(2, 3)
+    top, left, height, width = 250, 760, 240, 360
+    piece = (slice(None), slice(None), slice(top, top + height), slice(left, left + width))
+    line = np.ones((1, 3, height, 4), np.float32)
+    return np.concatenate([doubled[piece], line, result[piece]], axis=3)
+
+
 def main():
     program = sys.argv[1]
     folder = sys.argv[2] if len(sys.argv) > 2 else "build/demo"
@@ -63,6 +72,8 @@ def main():
     subprocess.run([program, "run", "models/lanczos2x.onnx", "-i", f"image={folder}/card.npy", "-o", folder, "--repeat", "10"], check=True)
     result = np.load(f"{folder}/output_0.npy")
     save_png(f"{folder}/enlarged.png", result)
+    if result.shape == (1, 3, 720, 1280):
+        save_png(f"{folder}/compare.png", compare(card, result))
     truth = np.clip(enlarge(enlarge(card, 2), 3), 0, 1)
     worst = float(np.abs(result - truth).max()) if result.shape == truth.shape else float("inf")
     print(f"{folder}/card.png {card.shape[3]}x{card.shape[2]} -> {folder}/enlarged.png {result.shape[3]}x{result.shape[2]}, "
