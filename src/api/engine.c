@@ -46,7 +46,7 @@ int fm_engine_create(const struct fm_engine_params *params, fm_engine **out, str
 
 fm_engine *fm_engine_ref(fm_engine *engine)
 {
-    atomic_fetch_add(&engine->references, 1);
+    if (engine) atomic_fetch_add(&engine->references, 1);
     return engine;
 }
 
@@ -74,6 +74,7 @@ int fm_engine_get_info(const fm_engine *engine, struct fm_engine_info *info)
 
 double fm_engine_measure_gflops(fm_engine *engine)
 {
+    if (!engine) return 0;
     const struct kernel_set *set = kernel_set_for(engine->cpu_flags);
     double best = 0;
     for (int round = 0; round < 5; round++) {

@@ -41,7 +41,7 @@ int fm_model_open(const char *path, fm_model **out, struct fm_error *error)
 
 fm_model *fm_model_ref(fm_model *model)
 {
-    atomic_fetch_add(&model->references, 1);
+    if (model) atomic_fetch_add(&model->references, 1);
     return model;
 }
 
@@ -57,11 +57,11 @@ void fm_model_unref(fm_model **model)
 
 int fm_model_input_count(const fm_model *model)
 {
-    return model->graph->n_inputs;
+    return model ? model->graph->n_inputs : 0;
 }
 int fm_model_output_count(const fm_model *model)
 {
-    return model->graph->n_outputs;
+    return model ? model->graph->n_outputs : 0;
 }
 
 static void fill_port(const struct graph_value *v, struct fm_model_port *out)
@@ -75,20 +75,21 @@ static void fill_port(const struct graph_value *v, struct fm_model_port *out)
 
 int fm_model_input(const fm_model *model, int index, struct fm_model_port *out)
 {
-    if (index < 0 || index >= model->graph->n_inputs || !out) return FM_ERR_ARGUMENT;
+    if (!model || !out || index < 0 || index >= model->graph->n_inputs) return FM_ERR_ARGUMENT;
     fill_port(&model->graph->value[model->graph->input[index]], out);
     return FM_OK;
 }
 
 int fm_model_output(const fm_model *model, int index, struct fm_model_port *out)
 {
-    if (index < 0 || index >= model->graph->n_outputs || !out) return FM_ERR_ARGUMENT;
+    if (!model || !out || index < 0 || index >= model->graph->n_outputs) return FM_ERR_ARGUMENT;
     fill_port(&model->graph->value[model->graph->output[index]], out);
     return FM_OK;
 }
 
 int fm_model_metadata(const fm_model *model, int index, const char **key, const char **value)
 {
+    if (!model || !key || !value) return FM_ERR_ARGUMENT;
     if (index < 0 || index >= model->graph->n_meta) return FM_ERR_EOS;
     *key = model->graph->meta[index].key;
     *value = model->graph->meta[index].value;
@@ -97,6 +98,7 @@ int fm_model_metadata(const fm_model *model, int index, const char **key, const 
 
 int fm_model_operator(const fm_model *model, int index, const char **name, int *count)
 {
+    if (!model || !name || !count) return FM_ERR_ARGUMENT;
     if (index < 0 || index >= model->n_operators) return FM_ERR_EOS;
     *name = model->operators[index].name;
     *count = model->operators[index].count;
@@ -116,6 +118,7 @@ static int choose_inputs(const fm_model *model, const struct fm_tensor *inputs, 
 
 int fm_model_get_info(const fm_model *model, const struct fm_tensor *inputs, struct fm_model_info *info, struct fm_error *error)
 {
+    if (!model) return core_fail(error, FM_ERR_ARGUMENT, "fm_model_get_info: no model");
     if (!info || info->size < sizeof(size_t)) return core_fail(error, FM_ERR_ARGUMENT, "fm_model_get_info: info->size is not set");
     const struct graph *g = model->graph;
     struct fm_tensor *room = core_calloc((size_t) g->n_inputs + 1, sizeof *room);
@@ -161,6 +164,7 @@ int fm_model_get_info(const fm_model *model, const struct fm_tensor *inputs, str
 
 int fm_model_run_reference(const fm_model *model, const struct fm_tensor *inputs, struct fm_tensor *outputs, struct fm_error *error)
 {
+    if (!model || !inputs || !outputs) return core_fail(error, FM_ERR_ARGUMENT, "fm_model_run_reference: an argument is missing");
     int code = session_check_inputs(model->graph, inputs, true, error);
     if (code < 0) return code;
     struct graph *fixed = NULL;

@@ -40,7 +40,7 @@ int fm_plan_create(fm_engine *engine, fm_model *model, const struct fm_tensor *i
 
 fm_plan *fm_plan_ref(fm_plan *plan)
 {
-    atomic_fetch_add(&plan->references, 1);
+    if (plan) atomic_fetch_add(&plan->references, 1);
     return plan;
 }
 
@@ -87,8 +87,8 @@ int fm_plan_get_step(const fm_plan *plan, int index, struct fm_plan_step *step)
 
 int fm_plan_output(const fm_plan *plan, int index, struct fm_tensor *out)
 {
+    if (!plan || !out || index < 0 || index >= plan->ready->specialised->n_outputs) return FM_ERR_ARGUMENT;
     const struct graph *g = plan->ready->specialised;
-    if (!out || index < 0 || index >= g->n_outputs) return FM_ERR_ARGUMENT;
     const struct graph_value *v = &g->value[g->output[index]];
     *out = (struct fm_tensor){.dtype = v->dtype, .rank = v->rank};
     for (int i = 0; i < v->rank; i++) out->dim[i] = v->dim[i];

@@ -82,7 +82,7 @@ int fm_session_run(fm_session *session, const struct fm_tensor *inputs, struct f
 
 void fm_session_cancel(fm_session *session)
 {
-    atomic_store(&session->cancel, true);
+    if (session) atomic_store(&session->cancel, true);
 }
 
 int fm_session_set_progress(fm_session *session, fm_progress_fn progress, void *user)

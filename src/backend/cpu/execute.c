@@ -148,7 +148,8 @@ static void work(void *session, int thread)
     const int n = s->layout->n_tasks, threads = pool_threads(s->program->pool);
     struct cpu_tasks *const tasks = s->tasks;
     unsigned turns = 0;
-    int next = 0, reported = -1;
+    const int part = n > 32 ? n / 32 : 1; /* tasks between two words on progress */
+    int next = 0, reported = 0;
     while (atomic_load(&tasks->prefix) < n) {
         if (next < n) {
             const struct plan_task *task = &s->layout->task[next];
@@ -163,8 +164,8 @@ static void work(void *session, int thread)
             }
             if (ready || !own || !(own & ~atomic_load_explicit(&tasks->state[next].claimed, memory_order_relaxed))) {
                 next++; /* nothing of ours left in it */
-                if (thread == 0 && s->progress && n >= 32 && next / (n / 32) != reported) {
-                    reported = next / (n / 32);
+                if (thread == 0 && s->progress && next / part != reported) {
+                    reported = next / part;
                     s->progress(s->user, s->progress_base + s->progress_span * atomic_load(&tasks->prefix) / n);
                 }
                 continue;
