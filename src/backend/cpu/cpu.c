@@ -170,7 +170,7 @@ static void cpu_session_destroy(struct backend_session **session)
     *session = NULL;
     if (!s) return;
     cpu_clear_tail(s);
-    if (s->own_output)
+    if (s->own_output && s->own_bytes)
         for (int k = 0; k < s->program->graph->n_outputs; k++) core_free_pages(s->own_output[k], s->own_bytes[k]);
     core_free_pages(s->memory, s->memory_bytes);
     core_free_pages(s->zero, s->zero_bytes);
@@ -195,7 +195,7 @@ static int reserve(struct backend_session *s, const struct plan_layout *l, struc
         s->memory = core_alloc_pages(s->memory_bytes);
         if (!s->memory) return core_fail_nomem(error, s->memory_bytes);
     }
-    if (l->zero_bytes > s->zero_bytes) {
+    if (l->zero_bytes > s->zero_bytes || !s->zero) {
         core_free_pages(s->zero, s->zero_bytes);
         s->zero_bytes = l->zero_bytes;
         s->zero = core_alloc_pages(s->zero_bytes);
@@ -291,6 +291,7 @@ static int run(struct backend_session *s, const struct backend_call *call, struc
     s->user = call->user;
     int code = bind(s, call, error);
     if (code < 0) return code;
+    cpu_take_back_tail(s, call);
     cpu_clear_tail(s);
     if (p->tile_w) {
         code = run_tiles(s, error);

@@ -262,5 +262,7 @@ int cpu_execute(struct backend_session *session);
 /* ---- the tail (tail.c) ---- */
 int cpu_run_tail(struct backend_session *session, const struct backend_call *call, struct fm_error *error);
 void cpu_clear_tail(struct backend_session *session);
+/* A caller that runs again with the arrays lent by the last run means new ones: those are about to go. */
+void cpu_take_back_tail(const struct backend_session *session, const struct backend_call *call);
 
 #endif

@@ -51,6 +51,13 @@ static int run_node(struct backend_session *s, const struct graph_node *original
     return def->run(&node, in, out, error);
 }
 
+void cpu_take_back_tail(const struct backend_session *s, const struct backend_call *call)
+{
+    const struct graph *g = s->program->graph;
+    for (int k = 0; s->tail_value && k < g->n_outputs; k++)
+        if (call->outputs[k].data && call->outputs[k].data == s->tail_value[g->output[k]].data) call->outputs[k].data = NULL;
+}
+
 int cpu_run_tail(struct backend_session *s, const struct backend_call *call, struct fm_error *error)
 {
     const struct backend_program *p = s->program;
