@@ -55,15 +55,15 @@ static int read_labels(const char **at, struct labels *labels, struct fm_error *
 static int make_term(const struct labels *labels, int hidden, struct term *term, struct fm_error *error)
 {
     const int before = labels->ellipsis < 0 ? labels->n : labels->ellipsis;
-    if (labels->n + hidden > FM_MAX_RANK)
+    if (hidden < 0 || labels->n + hidden > FM_MAX_RANK)
         return core_fail(error, FM_ERR_UNSUPPORTED, "a term of the equation has %d dimensions, at most %d are supported",
                          labels->n + hidden, FM_MAX_RANK);
     term->n = 0;
     for (int i = 0; i < before; i++)
         term->axis[term->n++] = labels->axis[i];
-    for (int i = 0; i < hidden; i++)
+    for (int i = 0; i < hidden && term->n < FM_MAX_RANK; i++) /* the bounds are those checked above, once more for the compiler */
         term->axis[term->n++] = (int8_t) (AXES - hidden + i);
-    for (int i = before; i < labels->n; i++)
+    for (int i = before; i < labels->n && term->n < FM_MAX_RANK; i++)
         term->axis[term->n++] = labels->axis[i];
     return FM_OK;
 }
