@@ -155,3 +155,44 @@ int cpu_count(void)
 #endif
     return 1;
 }
+
+#if defined(__SSE2__)
+#define FLOATS_FLUSH 0x8040u /* results to zero, inputs as zero */
+
+unsigned cpu_floats_flush(void)
+{
+    const unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | FLOATS_FLUSH);
+    return before;
+}
+
+void cpu_floats_restore(unsigned before)
+{
+    __builtin_ia32_ldmxcsr(before);
+}
+#elif defined(__aarch64__)
+#define FLOATS_FLUSH (1u << 24)
+
+unsigned cpu_floats_flush(void)
+{
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | FLOATS_FLUSH));
+    return (unsigned) before;
+}
+
+void cpu_floats_restore(unsigned before)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t) before));
+}
+#else
+unsigned cpu_floats_flush(void)
+{
+    return 0;
+}
+
+void cpu_floats_restore(unsigned before)
+{
+    (void) before;
+}
+#endif

@@ -20,4 +20,9 @@ const char *cpu_best_name(uint32_t flags); /* "avx512", "avx2", "neon" or "c" */
 void cpu_model_name(char *text, size_t size); /* as the system prints it; "unknown" where it does not */
 int cpu_count(void);                    /* processors this process may run on, at least 1 */
 
+/* Subnormal numbers cost a hundred cycles each and mean nothing in a picture: kernels run with them taken as zero, inputs and
+ * results. The mode is the calling thread's; cpu_floats_restore puts back what cpu_floats_flush returned. */
+unsigned cpu_floats_flush(void);
+void cpu_floats_restore(unsigned before);
+
 #endif

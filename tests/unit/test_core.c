@@ -385,8 +385,24 @@ static void element_types(void)
     CHECK_INT(fm_tensor_count(&t), -1);
 }
 
+/* 1e-40 times one: itself, or zero while subnormals are flushed; afterwards itself again. */
+static void floats_flush_and_come_back(void)
+{
+#if defined(__SSE2__) || defined(__aarch64__)
+    volatile float tiny = 1e-40f, one = 1.0f;
+    CHECK(tiny * one > 0);
+    const unsigned before = cpu_floats_flush();
+    volatile float flushed = tiny * one;
+    cpu_floats_restore(before);
+    volatile float zero = 0;
+    CHECK(flushed == zero);
+    CHECK(tiny * one > 0);
+#endif
+}
+
 int main(void)
 {
+    RUN(floats_flush_and_come_back);
     RUN(alloc_contract);
     RUN(pages_contract);
     RUN(alloc_injection);

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/program.h"
 #include "core/alloc.h"
+#include "core/cpu.h"
 #include "core/error.h"
 
 #define STEAL_WINDOW 24 /* unfinished tasks a waiting thread looks at */
@@ -51,6 +52,16 @@ void cpu_tasks_destroy(struct cpu_tasks **tasks)
     *tasks = NULL;
 }
 
+/* Kernels run with subnormals as zero; the reference code is the definition and keeps them. */
+static int run_step(const struct cpu_step *step, const struct cpu_call *call)
+{
+    if (step->run == cpu_run_reference) return step->run(call);
+    const unsigned floats = cpu_floats_flush();
+    const int code = step->run(call);
+    cpu_floats_restore(floats);
+    return code;
+}
+
 static void run_piece(struct backend_session *s, int t, int piece, int thread)
 {
     const struct plan_task *task = &s->layout->task[t];
@@ -77,7 +88,7 @@ static void run_piece(struct backend_session *s, int t, int piece, int thread)
         return;
     }
     const uint64_t start = s->profile ? core_now_ns() : 0;
-    const int code = step->run(&call);
+    const int code = run_step(step, &call);
     if (code < 0) atomic_store(&s->failure, code);
     if (s->profile) atomic_fetch_add_explicit(&s->step_ns[task->step], core_now_ns() - start, memory_order_relaxed);
 }
