@@ -10,22 +10,22 @@ struct published {
 };
 
 static const struct published nets[] = {
-    { "bench/piper.onnx", 3, 37, 50, GOLDEN_TILES },
-    { "bench/srvgg.onnx", 3, 26, 35, GOLDEN_TILES },
-    { "bench/sesr_m5.onnx", 1, 61, 97, GOLDEN_TILES },
-    { "bench/sesr_m11.onnx", 1, 48, 64, GOLDEN_TILES },
-    { "bench/ivs.onnx", 1, 61, 97, GOLDEN_TILES },
-    { "bench/piper.param", 3, 13, 18, GOLDEN_TILES },
-    { "bench/sesr_m5.param", 1, 33, 45, GOLDEN_TILES },
-    { "bench/ivs.param", 1, 33, 45, GOLDEN_TILES },
-    { "data/models/acnet/acnet_gan.onnx", 1, 45, 39, GOLDEN_TILES },
-    { "data/models/acnet/acnet_hdn1.onnx", 1, 45, 39, GOLDEN_TILES },
-    { "data/models/acnet/arnet_b4_le.onnx", 1, 45, 39, GOLDEN_TILES },
-    { "data/models/acnet/arnet_b16_le.onnx", 1, 41, 39, GOLDEN_TILES },
-    { "data/models/realesr-animevideov3/realesr-animevideov3-x4.param", 3, 26, 35, GOLDEN_TILES },
-    { "data/models/waifu2x_photo/scale2.0x_model.param", 3, 45, 39, GOLDEN_TILES },
-    { "data/detect/yolox_nano_onnx/yolox_nano.onnx", 3, 416, 416, GOLDEN_NO_TILES },
-    { "data/detect/FastestDet/FastestDet.onnx", 3, 352, 352, GOLDEN_NO_TILES },
+    {"bench/piper.onnx", 3, 37, 50, GOLDEN_TILES},
+    {"bench/srvgg.onnx", 3, 26, 35, GOLDEN_TILES},
+    {"bench/sesr_m5.onnx", 1, 61, 97, GOLDEN_TILES},
+    {"bench/sesr_m11.onnx", 1, 48, 64, GOLDEN_TILES},
+    {"bench/ivs.onnx", 1, 61, 97, GOLDEN_TILES},
+    {"bench/piper.param", 3, 13, 18, GOLDEN_TILES},
+    {"bench/sesr_m5.param", 1, 33, 45, GOLDEN_TILES},
+    {"bench/ivs.param", 1, 33, 45, GOLDEN_TILES},
+    {"data/models/acnet/acnet_gan.onnx", 1, 45, 39, GOLDEN_TILES},
+    {"data/models/acnet/acnet_hdn1.onnx", 1, 45, 39, GOLDEN_TILES},
+    {"data/models/acnet/arnet_b4_le.onnx", 1, 45, 39, GOLDEN_TILES},
+    {"data/models/acnet/arnet_b16_le.onnx", 1, 41, 39, GOLDEN_TILES},
+    {"data/models/realesr-animevideov3/realesr-animevideov3-x4.param", 3, 26, 35, GOLDEN_TILES},
+    {"data/models/waifu2x_photo/scale2.0x_model.param", 3, 45, 39, GOLDEN_TILES},
+    {"data/detect/yolox_nano_onnx/yolox_nano.onnx", 3, 416, 416, GOLDEN_NO_TILES},
+    {"data/detect/FastestDet/FastestDet.onnx", 3, 352, 352, GOLDEN_NO_TILES},
 };
 
 /* Numbers between 0 and 1, smooth and rough in turn, as pictures have them. */
@@ -40,7 +40,10 @@ static struct fm_tensor picture(int channels, int height, int width)
     return t;
 }
 
-static bool is_large(const struct published *p) { return p->height > 100; }
+static bool is_large(const struct published *p)
+{
+    return p->height > 100;
+}
 
 static void try_all(bool large)
 {
@@ -62,8 +65,14 @@ static void try_all(bool large)
     if (!tried) SKIP("no networks beside the project");
 }
 
-static void upscalers(void) { try_all(false); }
-static void detectors(void) { try_all(true); }
+static void upscalers(void)
+{
+    try_all(false);
+}
+static void detectors(void)
+{
+    try_all(true);
+}
 
 int main(void)
 {

@@ -23,7 +23,7 @@ static void several(void)
     net_output(g, net_conv(g, both, 32, 5, 3, 1, true));
     net_output(g, sum);
     net_output(g, NET_NODE(g, OP_GLOBAL_AVERAGE_POOL, q));
-    struct fm_tensor in[2] = { net_tensor(NET_DIMS(1, 3, 29, 43)), net_tensor(NET_DIMS(1, 3, 29, 43)) };
+    struct fm_tensor in[2] = {net_tensor(NET_DIMS(1, 3, 29, 43)), net_tensor(NET_DIMS(1, 3, 29, 43))};
     finish("several", g, in, GOLDEN_NO_TILES);
 }
 
@@ -65,7 +65,8 @@ static void sequence(void)
         const int in = i ? 12 : 5;
         x = NET_NODE(g, OP_CONV, x, net_weights(g, -0.5f, 0.5f, NET_DIMS(12, in, 5)), net_weights(g, -0.5f, 0.5f, NET_DIMS(12)));
         net_params(g)->conv.group = 1;
-        net_params(g)->conv.window = (struct op_window) { .n = 1, .kernel = { 5 }, .stride = { i == 1 ? 2 : 1 }, .dilation = { 1 + i }, .pad_begin = { 2 }, .pad_end = { 3 } };
+        net_params(g)->conv.window = (struct op_window){
+            .n = 1, .kernel = {5}, .stride = {i == 1 ? 2 : 1}, .dilation = {1 + i}, .pad_begin = {2}, .pad_end = {3}};
         x = NET_NODE(g, OP_RELU, x);
     }
     net_output(g, x);
@@ -79,7 +80,8 @@ static struct fm_tensor half_tensor(int rank, const int64_t *dim)
     struct fm_tensor to = t;
     to.dtype = FM_F16;
     to.data = core_alloc((size_t) fm_tensor_count(&t) * 2);
-    for (int64_t i = 0; i < fm_tensor_count(&t); i++) ((uint16_t *) to.data)[i] = (uint16_t) (0x3000 + (i * 37) % 2048 + (i % 2) * 0x8000);
+    for (int64_t i = 0; i < fm_tensor_count(&t); i++)
+        ((uint16_t *) to.data)[i] = (uint16_t) (0x3000 + (i * 37) % 2048 + (i % 2) * 0x8000);
     core_free(t.data);
     return to;
 }
@@ -120,7 +122,7 @@ static void classifier(void)
     const int x = net_input(g, "x", FM_F32, NET_DIMS(-1, 3, 24, 24));
     int y = NET_NODE(g, OP_RELU, net_conv(g, x, 3, 16, 3, 2, true));
     y = NET_NODE(g, OP_RELU, net_conv(g, y, 16, 32, 3, 2, true));
-    y = NET_NODE(g, OP_RESHAPE, NET_NODE(g, OP_GLOBAL_AVERAGE_POOL, y), graph_add_i64s(g, 2, (const int64_t[]){ -1, 32 }));
+    y = NET_NODE(g, OP_RESHAPE, NET_NODE(g, OP_GLOBAL_AVERAGE_POOL, y), graph_add_i64s(g, 2, (const int64_t[]){-1, 32}));
     y = NET_NODE(g, OP_GEMM, y, net_weights(g, -1, 1, NET_DIMS(10, 32)), net_weights(g, -1, 1, NET_DIMS(10)));
     net_params(g)->gemm.alpha = net_params(g)->gemm.beta = 1;
     net_params(g)->gemm.trans_b = true;

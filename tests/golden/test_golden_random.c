@@ -14,7 +14,7 @@ static void try_seed(uint32_t seed)
     struct graph *g = graph_create();
     if (!CHECK(g != NULL)) return;
     const int64_t channels = 1 + net_pick(16), h = 8 + 2 * net_pick(22), w = 8 + 2 * net_pick(30);
-    struct net_pool pool = { .limit = 2 * h, .any_size = false };
+    struct net_pool pool = {.limit = 2 * h, .any_size = false};
     net_pool_add(&pool, net_picture(g, channels), channels, h, w);
     for (int i = 3 + net_pick(12); i > 0; i--) net_random_step(g, &pool);
     int last = pool.value[pool.n - 1];
@@ -36,7 +36,8 @@ int main(int argc, char **argv)
 {
     if (!golden_begin()) return 1;
     if (argc > 1) { /* FIRST [LAST]: these seeds alone */
-        for (uint32_t seed = (uint32_t) atoi(argv[1]), last = argc > 2 ? (uint32_t) atoi(argv[2]) : seed; seed <= last; seed++) try_seed(seed);
+        for (uint32_t seed = (uint32_t) atoi(argv[1]), last = argc > 2 ? (uint32_t) atoi(argv[2]) : seed; seed <= last; seed++)
+            try_seed(seed);
         golden_end();
         return atomic_load(&check_faults) != 0;
     }

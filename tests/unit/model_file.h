@@ -29,7 +29,7 @@ MODEL_UNUSED static const char *model_path(const char *name)
     return path[at];
 }
 
-static const char *const model_names[] = { "upscaler.onnx", "squeeze.onnx", "two.onnx", "boxes.onnx", "damaged.onnx" };
+static const char *const model_names[] = {"upscaler.onnx", "squeeze.onnx", "two.onnx", "boxes.onnx", "damaged.onnx"};
 
 MODEL_UNUSED static void model_end(void)
 {

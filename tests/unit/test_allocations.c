@@ -9,7 +9,7 @@
 static fm_engine *new_engine(int threads)
 {
     fm_engine *engine = NULL;
-    const struct fm_engine_params params = { .size = sizeof params, .threads = threads };
+    const struct fm_engine_params params = {.size = sizeof params, .threads = threads};
     CHECK_INT(fm_engine_create(&params, &engine, NULL), FM_OK);
     return engine;
 }
@@ -29,13 +29,16 @@ static void try_steady(const struct steady *s)
     fm_model *model = NULL;
     fm_plan *plan = NULL;
     fm_session *session = NULL;
-    struct fm_error error = { 0 };
-    struct fm_tensor in[2], out[4] = { { .data = NULL } };
-    void *arrays[4] = { NULL };
-    for (int k = 0; k < 2; k++) in[k] = (struct fm_tensor) { .dtype = FM_F32, .rank = 4, .dim = { 1, s->channels, s->height, s->width } };
-    const struct fm_plan_params params = { .size = sizeof params, .tile = s->tile, .memory = s->memory };
-    if (CHECK_MSG(fm_model_open(s->path, &model, &error) == FM_OK && fm_plan_create(engine, model, in, &params, &plan, &error) == FM_OK &&
-                  fm_session_create(plan, &session, &error) == FM_OK, "%s: %s", s->path, error.message)) {
+    struct fm_error error = {0};
+    struct fm_tensor in[2], out[4] = {{.data = NULL}};
+    void *arrays[4] = {NULL};
+    for (int k = 0; k < 2; k++)
+        in[k] = (struct fm_tensor){.dtype = FM_F32, .rank = 4, .dim = {1, s->channels, s->height, s->width}};
+    const struct fm_plan_params params = {.size = sizeof params, .tile = s->tile, .memory = s->memory};
+    if (CHECK_MSG(fm_model_open(s->path, &model, &error) == FM_OK &&
+                      fm_plan_create(engine, model, in, &params, &plan, &error) == FM_OK &&
+                      fm_session_create(plan, &session, &error) == FM_OK,
+            "%s: %s", s->path, error.message)) {
         const size_t n = (size_t) (s->channels * s->height * s->width);
         float *x = calloc(n, sizeof *x);
         for (size_t i = 0; i < n; i++) x[i] = (float) (i % 251) / 251;
@@ -51,8 +54,8 @@ static void try_steady(const struct steady *s)
             CHECK_INT(fm_session_run(session, in, out, &error), FM_OK);
         }
         CHECK_MSG(core_alloc_count() == count, "%s, %d threads, tile %d: %d allocations in five runs", s->path, s->threads, s->tile,
-                  (int) (core_alloc_count() - count));
-        struct fm_plan_info info = { .size = sizeof info };
+            (int) (core_alloc_count() - count));
+        struct fm_plan_info info = {.size = sizeof info};
         CHECK_INT(fm_plan_get_info(plan, &info), FM_OK);
         if (s->tile || s->memory) CHECK_MSG(info.tiles > 1, "%s: one tile", s->path);
         if (s->memory) CHECK(info.session_bytes <= s->memory);
@@ -72,17 +75,23 @@ static void nothing_per_run(void)
     snprintf(squeeze, sizeof squeeze, "%s", model_path("squeeze.onnx"));
     snprintf(two, sizeof two, "%s", model_path("two.onnx"));
     const struct steady cases[] = {
-        { upscaler, 1, 3, 50, 70, 1, 0, 0, true },   { upscaler, 1, 3, 50, 70, 2, 0, 0, false }, { upscaler, 1, 3, 50, 70, 3, 16, 0, true },
-        { upscaler, 1, 3, 50, 71, 1, 24, 0, false }, { upscaler, 1, 3, 300, 900, 2, 0, 3000000, true },
-        { squeeze, 1, 3, 50, 70, 2, 0, 0, true },    { squeeze, 1, 3, 50, 70, 1, 0, 0, false },  { two, 2, 4, 50, 70, 2, 0, 0, true },
-        { two, 2, 4, 50, 70, 3, 0, 0, false },
+        {upscaler, 1, 3, 50, 70, 1, 0, 0, true},
+        {upscaler, 1, 3, 50, 70, 2, 0, 0, false},
+        {upscaler, 1, 3, 50, 70, 3, 16, 0, true},
+        {upscaler, 1, 3, 50, 71, 1, 24, 0, false},
+        {upscaler, 1, 3, 300, 900, 2, 0, 3000000, true},
+        {squeeze, 1, 3, 50, 70, 2, 0, 0, true},
+        {squeeze, 1, 3, 50, 70, 1, 0, 0, false},
+        {two, 2, 4, 50, 70, 2, 0, 0, true},
+        {two, 2, 4, 50, 70, 3, 0, 0, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) try_steady(&cases[i]);
 }
 
 static void nothing_per_run_published(void)
 {
-    static const char *const names[] = { "bench/piper.onnx", "bench/sesr_m5.onnx", "bench/ivs.param", "data/models/acnet/acnet_gan.onnx" };
+    static const char *const names[] = {
+        "bench/piper.onnx", "bench/sesr_m5.onnx", "bench/ivs.param", "data/models/acnet/acnet_gan.onnx"};
     int tried = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *found = check_shared(names[i]);
@@ -90,8 +99,8 @@ static void nothing_per_run_published(void)
         char path[1024];
         snprintf(path, sizeof path, "%s", found);
         const int channels = i == 0 ? 3 : 1;
-        try_steady(&(struct steady) { path, 1, channels, 60, 80, 2, 0, 0, true });
-        try_steady(&(struct steady) { path, 1, channels, 60, 80, 2, 32, 0, false });
+        try_steady(&(struct steady){path, 1, channels, 60, 80, 2, 0, 0, true});
+        try_steady(&(struct steady){path, 1, channels, 60, 80, 2, 32, 0, false});
         tried++;
     }
     if (!tried) SKIP("no networks beside the project");
@@ -107,16 +116,16 @@ struct chain {
     const char *stage;
 };
 
-static int whole_chain(struct chain *c, const char *path, const struct fm_tensor *in, const struct fm_plan_params *params, int threads,
-                       struct fm_tensor *out, struct fm_error *error)
+static int whole_chain(struct chain *c, const char *path, const struct fm_tensor *in, const struct fm_plan_params *params,
+    int threads, struct fm_tensor *out, struct fm_error *error)
 {
-    const struct fm_engine_params engine = { .size = sizeof engine, .threads = threads };
+    const struct fm_engine_params engine = {.size = sizeof engine, .threads = threads};
     c->stage = "engine";
     int code = fm_engine_create(&engine, &c->engine, error);
     if (code == FM_OK) c->stage = "open", code = fm_model_open(path, &c->model, error);
     if (code == FM_OK) {
         c->stage = "info";
-        struct fm_model_info info = { .size = sizeof info };
+        struct fm_model_info info = {.size = sizeof info};
         code = fm_model_get_info(c->model, in, &info, error);
     }
     if (code == FM_OK) c->stage = "plan", code = fm_plan_create(c->engine, c->model, in, params, &c->plan, error);
@@ -127,14 +136,15 @@ static int whole_chain(struct chain *c, const char *path, const struct fm_tensor
 }
 
 /* Lets one allocation fail, or that one and all behind it, a little later each time, until none does. */
-static void try_failing(const char *path, const struct fm_tensor *in, int n_out, const struct fm_plan_params *params, int threads, bool all)
+static void try_failing(
+    const char *path, const struct fm_tensor *in, int n_out, const struct fm_plan_params *params, int threads, bool all)
 {
     int code = FM_ERR_NOMEM;
     uint64_t n = 1;
     for (; code != FM_OK && n < 20000; n++) {
-        struct chain c = { .engine = NULL };
-        struct fm_error error = { 0 };
-        struct fm_tensor out[4] = { { .data = NULL } };
+        struct chain c = {.engine = NULL};
+        struct fm_error error = {0};
+        struct fm_tensor out[4] = {{.data = NULL}};
         const int64_t live = core_alloc_live();
         core_alloc_fail_after(n, all);
         code = whole_chain(&c, path, in, params, threads, out, &error);
@@ -149,13 +159,15 @@ static void try_failing(const char *path, const struct fm_tensor *in, int n_out,
         /* a run that failed leaves a session that works */
         if (c.session && code != FM_OK) {
             for (int k = 0; k < 4; k++) out[k].data = NULL;
-            CHECK_MSG(fm_session_run(c.session, in, out, &error) == FM_OK, "%s: after allocation %d: %s", path, (int) n, error.message);
+            CHECK_MSG(
+                fm_session_run(c.session, in, out, &error) == FM_OK, "%s: after allocation %d: %s", path, (int) n, error.message);
         }
         fm_session_destroy(&c.session);
         fm_plan_unref(&c.plan);
         fm_model_unref(&c.model);
         fm_engine_unref(&c.engine);
-        if (!CHECK_MSG(core_alloc_live() == live, "%s: allocation %d, in %s: %d blocks leak", path, (int) n, c.stage, (int) (core_alloc_live() - live)))
+        if (!CHECK_MSG(core_alloc_live() == live, "%s: allocation %d, in %s: %d blocks leak", path, (int) n, c.stage,
+                (int) (core_alloc_live() - live)))
             return;
     }
     CHECK_MSG(code == FM_OK, "%s: fails still at allocation %d", path, (int) n);
@@ -166,13 +178,13 @@ static void failing(void)
 {
     static float x[3 * 24 * 40];
     for (size_t i = 0; i < sizeof x / sizeof x[0]; i++) x[i] = (float) (i % 17) / 17;
-    const struct fm_tensor picture = { .dtype = FM_F32, .rank = 4, .dim = { 1, 3, 24, 40 }, .data = x };
-    const struct fm_tensor pair[2] = { { .dtype = FM_F32, .rank = 4, .dim = { 1, 4, 12, 20 }, .data = x },
-                                       { .dtype = FM_F32, .rank = 4, .dim = { 1, 4, 12, 20 }, .data = x } };
-    static float boxes[24] = { 0, 0, 4, 4, 0, 0, 5, 4, 9, 9, 12, 12 }, scores[6] = { 1, 0.5f, 0.2f };
-    const struct fm_tensor lists[2] = { { .dtype = FM_F32, .rank = 3, .dim = { 1, 6, 4 }, .data = boxes },
-                                        { .dtype = FM_F32, .rank = 3, .dim = { 1, 1, 6 }, .data = scores } };
-    const struct fm_plan_params whole = { .size = sizeof whole }, tiles = { .size = sizeof tiles, .tile = 16 };
+    const struct fm_tensor picture = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, 24, 40}, .data = x};
+    const struct fm_tensor pair[2] = {{.dtype = FM_F32, .rank = 4, .dim = {1, 4, 12, 20}, .data = x},
+        {.dtype = FM_F32, .rank = 4, .dim = {1, 4, 12, 20}, .data = x}};
+    static float boxes[24] = {0, 0, 4, 4, 0, 0, 5, 4, 9, 9, 12, 12}, scores[6] = {1, 0.5f, 0.2f};
+    const struct fm_tensor lists[2] = {{.dtype = FM_F32, .rank = 3, .dim = {1, 6, 4}, .data = boxes},
+        {.dtype = FM_F32, .rank = 3, .dim = {1, 1, 6}, .data = scores}};
+    const struct fm_plan_params whole = {.size = sizeof whole}, tiles = {.size = sizeof tiles, .tile = 16};
     for (int all = 0; all < 2; all++) {
         try_failing(model_path("upscaler.onnx"), &picture, 1, &whole, 2, all);
         try_failing(model_path("upscaler.onnx"), &picture, 1, &tiles, 1, all);
@@ -184,9 +196,11 @@ static void failing(void)
 
 static void failing_published(void)
 {
-    static const struct { const char *path; int channels; } nets[] = {
-        { "bench/sesr_m5.onnx", 1 }, { "bench/ivs.param", 1 }, { "data/models/realesr-animevideov3/realesr-animevideov3-x4.param", 3 }
-    };
+    static const struct {
+        const char *path;
+        int channels;
+    } nets[] = {
+        {"bench/sesr_m5.onnx", 1}, {"bench/ivs.param", 1}, {"data/models/realesr-animevideov3/realesr-animevideov3-x4.param", 3}};
     static float x[3 * 12 * 16];
     int tried = 0;
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
@@ -194,8 +208,8 @@ static void failing_published(void)
         if (!found) continue;
         char path[1024];
         snprintf(path, sizeof path, "%s", found);
-        const struct fm_tensor in = { .dtype = FM_F32, .rank = 4, .dim = { 1, nets[i].channels, 12, 16 }, .data = x };
-        try_failing(path, &in, 1, &(struct fm_plan_params) { .size = sizeof(struct fm_plan_params) }, 1, false);
+        const struct fm_tensor in = {.dtype = FM_F32, .rank = 4, .dim = {1, nets[i].channels, 12, 16}, .data = x};
+        try_failing(path, &in, 1, &(struct fm_plan_params){.size = sizeof(struct fm_plan_params)}, 1, false);
         tried++;
     }
     if (!tried) SKIP("no networks beside the project");

@@ -7,11 +7,11 @@
 
 struct subject {
     const struct backend *backend;
-    bool computes;   /* else answers zeros */
-    bool cancels;    /* a run can be stopped on the way */
+    bool computes; /* else answers zeros */
+    bool cancels;  /* a run can be stopped on the way */
 };
 
-static const struct subject subjects[] = { { &backend_null, false, true }, { &backend_cpu, true, true } };
+static const struct subject subjects[] = {{&backend_null, false, true}, {&backend_cpu, true, true}};
 static const struct subject *subject;
 static struct pool *pool;
 
@@ -37,11 +37,12 @@ struct made { /* a program and all it stands on */
 
 static bool make(struct made *m, int64_t h, int64_t w)
 {
-    struct fm_error error = { 0 };
-    *m = (struct made) { .graph = two_outputs(), .in = net_tensor(NET_DIMS(1, 3, h, w)) };
-    const struct backend_options options = { .pool = pool, .cpu_flags = cpu_flags(), .unbounded_reason = "a test" };
+    struct fm_error error = {0};
+    *m = (struct made){.graph = two_outputs(), .in = net_tensor(NET_DIMS(1, 3, h, w))};
+    const struct backend_options options = {.pool = pool, .cpu_flags = cpu_flags(), .unbounded_reason = "a test"};
     return CHECK_MSG(graph_specialise(m->graph, &m->in, &m->fixed, &error) == FM_OK && graph_rewrite(m->fixed, &error) == FM_OK &&
-                     subject->backend->compile(m->fixed, &options, &m->program, &error) == FM_OK, "%s: %s", subject->backend->name, error.message);
+                         subject->backend->compile(m->fixed, &options, &m->program, &error) == FM_OK,
+        "%s: %s", subject->backend->name, error.message);
 }
 
 static void drop(struct made *m)
@@ -78,7 +79,7 @@ static void describes(void)
 {
     struct made m;
     if (make(&m, 20, 31)) {
-        struct backend_info info = { .steps = -1 };
+        struct backend_info info = {.steps = -1};
         struct backend_step step;
         subject->backend->program_info(m.program, &info);
         CHECK(info.tiles >= 1 && info.steps >= 0 && info.tile == 0);
@@ -106,11 +107,11 @@ static void outputs(void)
 {
     struct made m;
     struct backend_session *session = NULL;
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     if (make(&m, 20, 31) && CHECK_INT(subject->backend->session_create(m.program, &session, &error), FM_OK)) {
-        struct fm_tensor lent[2] = { { .data = NULL } }, given[2], truth[2] = { { .data = NULL } };
+        struct fm_tensor lent[2] = {{.data = NULL}}, given[2], truth[2] = {{.data = NULL}};
         atomic_bool cancel = false;
-        CHECK_INT(run(session, &(struct backend_call) { .inputs = &m.in, .outputs = lent, .cancel = &cancel }, &error), FM_OK);
+        CHECK_INT(run(session, &(struct backend_call){.inputs = &m.in, .outputs = lent, .cancel = &cancel}, &error), FM_OK);
         CHECK_INT(lent[0].rank, 4);
         CHECK_INT(lent[0].dtype, FM_F32);
         CHECK_INT(lent[0].dim[1], 4);
@@ -126,7 +127,7 @@ static void outputs(void)
             given[k] = lent[k];
             given[k].data = room[k] + 64;
         }
-        CHECK_INT(run(session, &(struct backend_call) { .inputs = &m.in, .outputs = given }, &error), FM_OK); /* cancel is optional */
+        CHECK_INT(run(session, &(struct backend_call){.inputs = &m.in, .outputs = given}, &error), FM_OK); /* cancel is optional */
         CHECK_INT(graph_interpret(m.fixed, &m.in, truth, &error), FM_OK);
         for (int k = 0; k < 2; k++) {
             const size_t bytes = (size_t) fm_tensor_count(&lent[k]) * 4;
@@ -152,19 +153,20 @@ static void outputs(void)
 static void sessions(void)
 {
     struct made m;
-    struct backend_session *session[3] = { NULL };
+    struct backend_session *session[3] = {NULL};
     if (make(&m, 33, 17)) {
-        struct fm_tensor out[3][2] = { { { .data = NULL } } };
+        struct fm_tensor out[3][2] = {{{.data = NULL}}};
         for (int i = 0; i < 3; i++) CHECK_INT(subject->backend->session_create(m.program, &session[i], NULL), FM_OK);
-        for (int i = 0; i < 3; i++) CHECK_INT(run(session[i], &(struct backend_call) { .inputs = &m.in, .outputs = out[i] }, NULL), FM_OK);
+        for (int i = 0; i < 3; i++)
+            CHECK_INT(run(session[i], &(struct backend_call){.inputs = &m.in, .outputs = out[i]}, NULL), FM_OK);
         for (int i = 1; i < 3; i++) {
             CHECK(out[i][0].data != out[0][0].data);
             CHECK_MEM(out[i][0].data, out[0][0].data, (size_t) fm_tensor_count(&out[0][0]) * 4);
         }
         subject->backend->session_destroy(&session[1]);
-        CHECK_INT(run(session[2], &(struct backend_call) { .inputs = &m.in, .outputs = out[2] }, NULL), FM_OK);
+        CHECK_INT(run(session[2], &(struct backend_call){.inputs = &m.in, .outputs = out[2]}, NULL), FM_OK);
         subject->backend->session_destroy(&session[0]);
-        CHECK_INT(run(session[2], &(struct backend_call) { .inputs = &m.in, .outputs = out[2] }, NULL), FM_OK);
+        CHECK_INT(run(session[2], &(struct backend_call){.inputs = &m.in, .outputs = out[2]}, NULL), FM_OK);
         subject->backend->session_destroy(&session[2]);
     }
     drop(&m);
@@ -185,19 +187,24 @@ static void cancelling(void)
 {
     struct made m;
     struct backend_session *session = NULL;
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     if (make(&m, 150, 90) && CHECK_INT(subject->backend->session_create(m.program, &session, &error), FM_OK)) {
-        struct fm_tensor out[2] = { { .data = NULL } };
+        struct fm_tensor out[2] = {{.data = NULL}};
         atomic_bool cancel = true;
-        CHECK_INT(run(session, &(struct backend_call) { .inputs = &m.in, .outputs = out, .cancel = &cancel }, &error), FM_ERR_CANCELLED);
+        CHECK_INT(
+            run(session, &(struct backend_call){.inputs = &m.in, .outputs = out, .cancel = &cancel}, &error), FM_ERR_CANCELLED);
         CHECK_INT(error.code, FM_ERR_CANCELLED);
         CHECK(atomic_load(&cancel)); /* whose flag it is resets it */
         atomic_store(&cancel, false);
         double share = -1;
-        CHECK_INT(run(session, &(struct backend_call) { .inputs = &m.in, .outputs = out, .cancel = &cancel, .progress = note, .user = &share }, &error), FM_OK);
+        CHECK_INT(run(session,
+                      &(struct backend_call){.inputs = &m.in, .outputs = out, .cancel = &cancel, .progress = note, .user = &share},
+                      &error),
+            FM_OK);
         CHECK_NEAR(share, 1, 0);
         /* a cancel at any word of progress: stopped, or done already */
-        const int code = run(session, &(struct backend_call) { .inputs = &m.in, .outputs = out, .cancel = &cancel, .progress = stop, .user = &cancel }, &error);
+        const int code = run(session,
+            &(struct backend_call){.inputs = &m.in, .outputs = out, .cancel = &cancel, .progress = stop, .user = &cancel}, &error);
         CHECK(code == FM_OK || code == FM_ERR_CANCELLED);
     }
     if (session) subject->backend->session_destroy(&session);
@@ -209,11 +216,11 @@ static void profiling(void)
     struct made m;
     struct backend_session *session = NULL;
     if (make(&m, 64, 64) && CHECK_INT(subject->backend->session_create(m.program, &session, NULL), FM_OK)) {
-        struct fm_tensor out[2] = { { .data = NULL } };
+        struct fm_tensor out[2] = {{.data = NULL}};
         struct backend_info info;
         subject->backend->program_info(m.program, &info);
         subject->backend->set_profile(session, true);
-        CHECK_INT(run(session, &(struct backend_call) { .inputs = &m.in, .outputs = out }, NULL), FM_OK);
+        CHECK_INT(run(session, &(struct backend_call){.inputs = &m.in, .outputs = out}, NULL), FM_OK);
         double sum = 0;
         for (int i = 0; i < info.steps; i++) {
             CHECK(subject->backend->step_seconds(session, i) >= 0);
@@ -233,10 +240,10 @@ static void no_memory(void)
 {
     struct graph *g = two_outputs(), *fixed = NULL;
     struct fm_tensor in = net_tensor(NET_DIMS(1, 3, 16, 24));
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     CHECK_INT(graph_specialise(g, &in, &fixed, &error), FM_OK);
     CHECK_INT(graph_rewrite(fixed, &error), FM_OK);
-    const struct backend_options options = { .pool = pool, .cpu_flags = cpu_flags() };
+    const struct backend_options options = {.pool = pool, .cpu_flags = cpu_flags()};
     int code = FM_ERR_NOMEM;
     for (uint64_t n = 1; code != FM_OK && n < 5000; n++) {
         struct backend_program *program = (struct backend_program *) 1;
@@ -266,7 +273,8 @@ static void no_memory(void)
 
 static int refusal;
 
-static int refuse(const struct graph *graph, const struct backend_options *options, struct backend_program **out, struct fm_error *error)
+static int refuse(
+    const struct graph *graph, const struct backend_options *options, struct backend_program **out, struct fm_error *error)
 {
     (void) graph;
     (void) options;
@@ -275,16 +283,16 @@ static int refuse(const struct graph *graph, const struct backend_options *optio
     return refusal;
 }
 
-static const struct backend backend_refusing = { .name = "refusing", .compile = refuse };
+static const struct backend backend_refusing = {.name = "refusing", .compile = refuse};
 
 static void falls_back(void)
 {
     struct graph *g = two_outputs();
     struct fm_tensor in = net_tensor(NET_DIMS(1, 3, 8, 8));
     struct prepared *ready = NULL;
-    struct fm_error error = { 0 };
-    const struct backend *both[] = { &backend_refusing, &backend_null, NULL }, *one[] = { &backend_refusing, NULL };
-    struct prepare_options options = { .pool = pool, .backends = both };
+    struct fm_error error = {0};
+    const struct backend *both[] = {&backend_refusing, &backend_null, NULL}, *one[] = {&backend_refusing, NULL};
+    struct prepare_options options = {.pool = pool, .backends = both};
     refusal = FM_ERR_UNSUPPORTED; /* the next one gets it */
     CHECK_INT(session_prepare(g, &in, &options, &ready, &error), FM_OK);
     CHECK_STR(ready->backend->name, "null");

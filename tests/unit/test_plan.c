@@ -33,7 +33,7 @@ struct net {
 static int add_value(struct net *n, bool flat, int pictures, int height, int width)
 {
     struct plan_value *v = &n->value[n->n_values];
-    *v = (struct plan_value) { .flat = flat, .pictures = pictures, .height = height, .width = width };
+    *v = (struct plan_value){.flat = flat, .pictures = pictures, .height = height, .width = width};
     if (flat) v->flat_bytes = (size_t) pictures * (size_t) height * (size_t) width * 4;
     v->lanes = draw(2) ? 8 : 1;
     v->blocks = 1 + (int) draw(3);
@@ -45,8 +45,12 @@ static struct plan_step *add_step(struct net *n, int out, int n_in, const struct
     struct plan_step *s = &n->step[n->n_steps];
     memcpy(n->in[n->n_steps], in, (size_t) n_in * sizeof *in);
     n->out[n->n_steps][0] = out;
-    *s = (struct plan_step) { .n_in = n_in, .in = n->in[n->n_steps], .n_out = 1, .out = n->out[n->n_steps], .grid_x = 1 + (int) draw(6),
-                              .grid_y = 1 + (int) draw(6) };
+    *s = (struct plan_step){.n_in = n_in,
+        .in = n->in[n->n_steps],
+        .n_out = 1,
+        .out = n->out[n->n_steps],
+        .grid_x = 1 + (int) draw(6),
+        .grid_y = 1 + (int) draw(6)};
     s->chunk_x = s->grid_x * (1 + (int) draw(40));
     n->n_steps++;
     return s;
@@ -63,19 +67,21 @@ static void random_step(struct net *n)
     const int from = n->n_values - 1 - (int) draw(draw(3) ? 1 : (uint32_t) n->n_values);
     const struct plan_value *a = &n->value[from];
     const int h = a->height, w = a->width, p = a->pictures;
-    struct plan_input in[3] = { { .value = from, .x = PLAN_SAME, .y = PLAN_SAME } };
+    struct plan_input in[3] = {{.value = from, .x = PLAN_SAME, .y = PLAN_SAME}};
     int out;
     switch (draw(10)) {
-    case 0: case 1: case 2: { /* a window */
+    case 0:
+    case 1:
+    case 2: { /* a window */
         const int reach = (int) draw(4), shift = (int) draw(3);
-        in[0].x = in[0].y = (struct plan_map) { false, 1, 1, -reach, reach + shift - 1 };
+        in[0].x = in[0].y = (struct plan_map){false, 1, 1, -reach, reach + shift - 1};
         out = add_value(n, false, p, h, w);
         want_margins(&n->value[from], reach, reach + shift + 7);
         add_step(n, out, 1, in);
         break;
     }
     case 3: /* a strided window */
-        in[0].x = in[0].y = (struct plan_map) { false, 2, 1, -1, 1 };
+        in[0].x = in[0].y = (struct plan_map){false, 2, 1, -1, 1};
         out = add_value(n, false, p, (h + 1) / 2, (w + 1) / 2);
         want_margins(&n->value[from], 1, 2);
         add_step(n, out, 1, in);
@@ -83,18 +89,19 @@ static void random_step(struct net *n)
     case 4: { /* larger */
         const int r = 2 + (int) draw(2);
         if (h * r > 300) return;
-        in[0].x = in[0].y = (struct plan_map) { false, 1, r, 0, 0 };
+        in[0].x = in[0].y = (struct plan_map){false, 1, r, 0, 0};
         out = add_value(n, false, p, h * r, w * r);
         struct plan_step *s = add_step(n, out, 1, in);
         s->grid_x = s->grid_y = r;
         s->chunk_x = r * 20;
         break;
     }
-    case 5: case 6: { /* together with all others of this size, at most three */
+    case 5:
+    case 6: { /* together with all others of this size, at most three */
         int n_in = 1;
         for (int v = 0; v < n->n_values && n_in < 3; v++)
             if (v != from && n->value[v].height == h && n->value[v].width == w && n->value[v].pictures == p)
-                in[n_in++] = (struct plan_input) { v, PLAN_SAME, PLAN_SAME };
+                in[n_in++] = (struct plan_input){v, PLAN_SAME, PLAN_SAME};
         out = add_value(n, false, p, h, w);
         add_step(n, out, n_in, in);
         break;
@@ -113,8 +120,8 @@ static void random_step(struct net *n)
         const int one = add_value(n, false, p, 1, 1);
         struct plan_step *s = add_step(n, one, 1, in);
         s->whole = true;
-        in[0] = (struct plan_input) { from, PLAN_SAME, PLAN_SAME };
-        in[1] = (struct plan_input) { one, PLAN_WHOLE, PLAN_WHOLE };
+        in[0] = (struct plan_input){from, PLAN_SAME, PLAN_SAME};
+        in[1] = (struct plan_input){one, PLAN_WHOLE, PLAN_WHOLE};
         out = add_value(n, false, p, h, w);
         add_step(n, out, 2, in);
         break;
@@ -122,7 +129,7 @@ static void random_step(struct net *n)
     default: { /* a crop */
         const int cut = 1 + (int) draw(3);
         if (h <= 2 * cut || w <= 2 * cut) return;
-        in[0].x = in[0].y = (struct plan_map) { false, 1, 1, cut, cut };
+        in[0].x = in[0].y = (struct plan_map){false, 1, 1, cut, cut};
         out = add_value(n, false, p, h - 2 * cut, w - 2 * cut);
         add_step(n, out, 1, in);
     }
@@ -137,7 +144,7 @@ static void random_net(struct net *n, uint64_t seed)
     n->value[in].external = true;
     for (int i = 2 + (int) draw(14); i > 0 && n->n_values < VALUES - 3 && n->n_steps < STEPS - 3; i--) random_step(n);
     if (!n->n_steps) { /* at least a copy */
-        const struct plan_input copy = { 0, PLAN_SAME, PLAN_SAME };
+        const struct plan_input copy = {0, PLAN_SAME, PLAN_SAME};
         add_step(n, add_value(n, false, n->value[0].pictures, n->value[0].height, n->value[0].width), 1, &copy);
     }
 }
@@ -147,9 +154,9 @@ static void random_net(struct net *n, uint64_t seed)
 #define LINE 64
 
 struct line {
-    int value, row;    /* what lies here; value -1: nothing */
-    int writer;        /* task that wrote it */
-    int reader;        /* latest task that read it */
+    int value, row; /* what lies here; value -1: nothing */
+    int writer;     /* task that wrote it */
+    int reader;     /* latest task that read it */
 };
 
 enum { NOT_YET = -1, FROM_OUTSIDE = -2 }; /* who makes a row, where that is no task */
@@ -168,12 +175,16 @@ static void fault(struct machine *m, int task, const char *what)
     if (!m->fault) m->fault = what, m->at = task;
 }
 
-static int rows_of(const struct plan_value *v) { return v->pictures * (v->y1 - v->y0); }
+static int rows_of(const struct plan_value *v)
+{
+    return v->pictures * (v->y1 - v->y0);
+}
 
 /* The lines of a row; flat values are one row of all their bytes. */
 static void lines_of(const struct plan_value *v, int row, size_t *first, size_t *end)
 {
-    const size_t bytes = v->flat ? v->bytes : v->row_bytes, at = v->offset + (v->flat ? 0 : (size_t) (row % v->ring) * v->row_bytes);
+    const size_t bytes = v->flat ? v->bytes : v->row_bytes,
+                 at = v->offset + (v->flat ? 0 : (size_t) (row % v->ring) * v->row_bytes);
     *first = at / LINE;
     *end = (at + bytes + LINE - 1) / LINE;
 }
@@ -212,7 +223,7 @@ static void write_row(struct machine *m, int t, int v, int row)
         struct line *line = &m->line[i];
         if (line->writer > wait && !(value->flat && line->writer == t)) fault(m, t, "writes where another task may be writing");
         if (line->reader > wait) fault(m, t, "writes what another task may be reading");
-        *line = (struct line) { v, row, t, -1 };
+        *line = (struct line){v, row, t, -1};
     }
 }
 
@@ -299,19 +310,22 @@ static void check_sizes(struct machine *m, const struct net *n)
         if (value->x1 <= value->x0 || value->flat || value->external) continue;
         if (value->margin_left < asked->margin_left) fault(m, -1, "a left margin is too narrow");
         if (value->pitch < value->margin_left + value->x1 - value->x0 + asked->margin_right) fault(m, -1, "a row is too short");
-        if (value->row_bytes < (size_t) value->pitch * (size_t) (value->lanes * value->blocks) * 4) fault(m, -1, "a row has too few bytes");
+        if (value->row_bytes < (size_t) value->pitch * (size_t) (value->lanes * value->blocks) * 4)
+            fault(m, -1, "a row has too few bytes");
         if (value->row_bytes % 64 || value->offset % 64) fault(m, -1, "a row is not aligned");
         if (value->row_bytes > m->l->zero_bytes) fault(m, -1, "the row of zeros is too short");
-        if (value->x0 < 0 || value->y0 < 0 || value->x1 > value->width || value->y1 > value->height) fault(m, -1, "a region leaves the picture");
+        if (value->x0 < 0 || value->y0 < 0 || value->x1 > value->width || value->y1 > value->height)
+            fault(m, -1, "a region leaves the picture");
     }
 }
 
-static void check_layout(const struct net *n, const struct plan_layout *l, const struct plan_want *wants, int n_wants, const char *name)
+static void check_layout(
+    const struct net *n, const struct plan_layout *l, const struct plan_want *wants, int n_wants, const char *name)
 {
-    struct machine m = { .l = l, .n_lines = (l->arena_bytes + LINE - 1) / LINE };
+    struct machine m = {.l = l, .n_lines = (l->arena_bytes + LINE - 1) / LINE};
     m.line = malloc((m.n_lines + 1) * sizeof *m.line);
-    for (size_t i = 0; i < m.n_lines; i++) m.line[i] = (struct line) { -1, 0, -1, -1 };
-    bool made[VALUES] = { false };
+    for (size_t i = 0; i < m.n_lines; i++) m.line[i] = (struct line){-1, 0, -1, -1};
+    bool made[VALUES] = {false};
     for (int s = 0; s < n->n_steps; s++)
         for (int k = 0; k < n->step[s].n_out; k++) made[n->step[s].out[k]] = true;
     for (int v = 0; v < n->n_values; v++) {
@@ -323,7 +337,8 @@ static void check_layout(const struct net *n, const struct plan_layout *l, const
     for (int t = 0; t < l->n_tasks && !m.fault; t++) run_task(&m, t);
     for (int i = 0; i < n_wants && !m.fault; i++) {
         const struct plan_value *v = &l->value[wants[i].value];
-        if (v->x0 > wants[i].x0 || v->x1 < wants[i].x1 || v->y0 > wants[i].y0 || v->y1 < wants[i].y1) fault(&m, -1, "not all that was wanted is made");
+        if (v->x0 > wants[i].x0 || v->x1 < wants[i].x1 || v->y0 > wants[i].y0 || v->y1 < wants[i].y1)
+            fault(&m, -1, "not all that was wanted is made");
         for (int r = 0; r < rows_of(v); r++)
             if (m.task_of_row[wants[i].value][r] == NOT_YET) fault(&m, -1, "a wanted row is never made");
     }
@@ -336,11 +351,11 @@ static void try_plan(const struct net *n, uint64_t seed, int threads, bool part,
 {
     struct arena *arena = arena_create(), *work = arena_create();
     struct plan_layout l;
-    struct fm_error error = { 0 };
+    struct fm_error error = {0};
     struct net copy = *n;
     for (int s = 0; s < n->n_steps; s++) copy.step[s].in = copy.in[s], copy.step[s].out = copy.out[s];
     const int last = n->step[n->n_steps - 1].out[0];
-    struct plan_want want = { .value = last, .x1 = n->value[last].width, .y1 = n->value[last].height };
+    struct plan_want want = {.value = last, .x1 = n->value[last].width, .y1 = n->value[last].height};
     if (part) {
         want.x0 = (int) draw((uint32_t) want.x1), want.x1 = want.x0 + 1 + (int) draw((uint32_t) (want.x1 - want.x0));
         want.y0 = (int) draw((uint32_t) want.y1), want.y1 = want.y0 + 1 + (int) draw((uint32_t) (want.y1 - want.y0));
@@ -357,7 +372,7 @@ static void try_plan(const struct net *n, uint64_t seed, int threads, bool part,
 
 static void random_plans(void)
 {
-    static const int threads[] = { 1, 2, 3, 5, 16 };
+    static const int threads[] = {1, 2, 3, 5, 16};
     static struct net n;
     for (uint64_t seed = 1; seed <= 1500; seed++) {
         random_net(&n, seed);
@@ -374,7 +389,7 @@ static void chain(struct net *n, int layers, int height, int width)
     add_value(n, true, 1, height, width);
     n->value[0].external = true;
     for (int i = 0; i < layers; i++) {
-        const struct plan_input in = { i, { false, 1, 1, -1, 1 }, { false, 1, 1, -1, 1 } };
+        const struct plan_input in = {i, {false, 1, 1, -1, 1}, {false, 1, 1, -1, 1}};
         const int out = add_value(n, false, 1, height, width);
         n->value[out].lanes = 8, n->value[out].blocks = 8;
         struct plan_step *s = add_step(n, out, 1, &in);
@@ -392,7 +407,7 @@ static void bands(void)
         struct arena *arena = arena_create(), *work = arena_create();
         struct plan_layout l;
         chain(&n, 16, i ? 4096 : 512, 1024);
-        const struct plan_want want = { 16, 0, 1024, 0, i ? 4096 : 512 };
+        const struct plan_want want = {16, 0, 1024, 0, i ? 4096 : 512};
         CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, NULL), FM_OK);
         check_layout(&n, &l, &want, 1, "bands");
         for (int v = 1; v < 16; v++) CHECK_MSG(l.value[v].ring <= 40, "value %d holds %d rows", v, l.value[v].ring);
@@ -410,7 +425,7 @@ static void halos(void)
     struct arena *arena = arena_create(), *work = arena_create();
     struct plan_layout l;
     chain(&n, 4, 300, 300);
-    const struct plan_want want = { 4, 120, 150, 60, 96 };
+    const struct plan_want want = {4, 120, 150, 60, 96};
     CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, NULL), FM_OK);
     const struct plan_value *in = &l.value[0];
     CHECK(in->x0 <= 116 && in->x0 >= 120 - 4 * 6 && in->x1 >= 154 && in->x1 <= 150 + 4 * 6);
@@ -427,7 +442,7 @@ static void unwanted(void)
     struct arena *arena = arena_create(), *work = arena_create();
     struct plan_layout l;
     chain(&n, 5, 40, 40);
-    const struct plan_want want = { 3, 0, 40, 0, 40 };
+    const struct plan_want want = {3, 0, 40, 0, 40};
     CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, NULL), FM_OK);
     for (int t = 0; t < l.n_tasks; t++) CHECK(l.task[t].step < 3);
     CHECK_INT(l.value[4].x1 - l.value[4].x0, 0);
@@ -437,15 +452,25 @@ static void unwanted(void)
 
 static void map_ranges(void)
 {
-    static const struct { struct plan_map map; int o0, o1, limit, i0, i1; } cases[] = {
-        { { false, 1, 1, 0, 0 }, 3, 9, 20, 3, 9 },       { { false, 1, 1, -1, 1 }, 0, 9, 20, 0, 10 },  { { false, 1, 1, -1, 1 }, 3, 20, 20, 2, 20 },
-        { { false, 2, 1, -1, 1 }, 3, 5, 20, 5, 10 },     { { false, 1, 2, 0, 0 }, 3, 6, 20, 1, 3 },    { { false, 2, 3, 0, 1 }, 4, 6, 20, 2, 5 },
-        { { true, 1, 1, 0, 0 }, 3, 4, 20, 0, 20 },       { { false, 1, 1, 30, 30 }, 0, 4, 20, 20, 20 }, { { false, 1, 1, -30, -30 }, 0, 4, 20, 0, 0 },
+    static const struct {
+        struct plan_map map;
+        int o0, o1, limit, i0, i1;
+    } cases[] = {
+        {{false, 1, 1, 0, 0}, 3, 9, 20, 3, 9},
+        {{false, 1, 1, -1, 1}, 0, 9, 20, 0, 10},
+        {{false, 1, 1, -1, 1}, 3, 20, 20, 2, 20},
+        {{false, 2, 1, -1, 1}, 3, 5, 20, 5, 10},
+        {{false, 1, 2, 0, 0}, 3, 6, 20, 1, 3},
+        {{false, 2, 3, 0, 1}, 4, 6, 20, 2, 5},
+        {{true, 1, 1, 0, 0}, 3, 4, 20, 0, 20},
+        {{false, 1, 1, 30, 30}, 0, 4, 20, 20, 20},
+        {{false, 1, 1, -30, -30}, 0, 4, 20, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int i0, i1;
         plan_map_range(&cases[i].map, cases[i].o0, cases[i].o1, cases[i].limit, &i0, &i1);
-        CHECK_MSG(i0 == cases[i].i0 && i1 == cases[i].i1, "case %d: [%d, %d), must be [%d, %d)", (int) i, i0, i1, cases[i].i0, cases[i].i1);
+        CHECK_MSG(i0 == cases[i].i0 && i1 == cases[i].i1, "case %d: [%d, %d), must be [%d, %d)", (int) i, i0, i1, cases[i].i0,
+            cases[i].i1);
     }
 }
 
@@ -456,7 +481,7 @@ static void too_large(void)
     struct plan_layout l;
     struct fm_error error;
     chain(&n, 3, 8, 1 << 24);
-    const struct plan_want want = { 3, 0, 1 << 24, 0, 8 };
+    const struct plan_want want = {3, 0, 1 << 24, 0, 8};
     n.value[1].blocks = INT_MAX, n.value[1].lanes = 16; /* one value */
     CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, &error), FM_ERR_SHAPE);
     CHECK_HAS(error.message, "too large");
@@ -475,13 +500,13 @@ static void no_memory(void)
 {
     static struct net n;
     chain(&n, 30, 64, 64);
-    const struct plan_want want = { 30, 0, 64, 0, 64 };
+    const struct plan_want want = {30, 0, 64, 0, 64};
     int code = FM_ERR_NOMEM;
     for (uint64_t nth = 1; code != FM_OK && nth < 1000; nth++) {
         const int64_t live = core_alloc_live();
         struct arena *arena = arena_create(), *work = arena_create();
         struct plan_layout l;
-        struct fm_error error = { 0 };
+        struct fm_error error = {0};
         core_alloc_fail_after(nth, false);
         code = plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, &error);
         core_alloc_fail_after(0, false);

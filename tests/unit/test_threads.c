@@ -13,8 +13,8 @@
 /* ---- the pool ---- */
 
 struct tally {
-    int count[64];       /* not atomic: the pool's own order must do */
-    int plain;           /* written by the caller before, read by all */
+    int count[64]; /* not atomic: the pool's own order must do */
+    int plain;     /* written by the caller before, read by all */
     atomic_int wrong;
 };
 
@@ -29,7 +29,7 @@ static void every_thread_once(void)
 {
     for (int threads = 1; threads <= 9; threads += 2) {
         struct pool *p = NULL;
-        struct tally t = { .plain = 0 };
+        struct tally t = {.plain = 0};
         if (!CHECK_INT(pool_create(threads, &p, NULL), FM_OK)) return;
         CHECK_INT(pool_threads(p), threads);
         for (int i = 0; i < 300; i++) {
@@ -52,7 +52,7 @@ static void born_and_gone(void)
 {
     for (int i = 0; i < 100; i++) {
         struct pool *p = NULL;
-        struct tally t = { .plain = 7 };
+        struct tally t = {.plain = 7};
         if (!CHECK_INT(pool_create(1 + i % 5, &p, NULL), FM_OK)) return;
         if (i % 3) pool_run(p, add, &t);
         pool_destroy(&p);
@@ -100,7 +100,7 @@ static void no_memory(void)
     int code = FM_ERR_NOMEM;
     for (uint64_t n = 1; code != FM_OK && n < 50; n++) {
         struct pool *p = NULL;
-        struct fm_error error = { 0 };
+        struct fm_error error = {0};
         const int64_t live = core_alloc_live();
         core_alloc_fail_after(n, false);
         code = pool_create(4, &p, &error);
@@ -164,9 +164,9 @@ static void *run_job(void *job_)
     struct backend_session *session = NULL;
     if (!CHECK_INT(b->session_create(job->ready->program, &session, NULL), FM_OK)) return NULL;
     for (int i = 0; i < job->rounds; i++) {
-        struct fm_tensor out = { .data = NULL };
+        struct fm_tensor out = {.data = NULL};
         uint64_t ticket;
-        CHECK_INT(b->submit(session, &(struct backend_call) { .inputs = job->in, .outputs = &out }, &ticket, NULL), FM_OK);
+        CHECK_INT(b->submit(session, &(struct backend_call){.inputs = job->in, .outputs = &out}, &ticket, NULL), FM_OK);
         if (job->truth) CHECK_MEM(out.data, job->truth, 3 * 4 * H * W * sizeof(float));
     }
     b->session_destroy(&session);
@@ -176,7 +176,7 @@ static void *run_job(void *job_)
 /* The same bits on 1, 2, 3, 4 and 7 threads, whole and in tiles; then two callers share one pool and one program. */
 static void same_bits(void)
 {
-    static const int threads[] = { 1, 2, 3, 4, 7 };
+    static const int threads[] = {1, 2, 3, 4, 7};
     for (int kind = 0; kind < 3; kind++) {
         struct graph *g = network(kind);
         struct fm_tensor in = net_tensor(NET_DIMS(1, 3, H, W));
@@ -186,20 +186,22 @@ static void same_bits(void)
             if (!CHECK_INT(pool_create(threads[i], &p, NULL), FM_OK)) break;
             for (int tile = 0; tile <= (kind == 0 ? 20 : 0); tile += 20) {
                 struct prepared *ready = NULL;
-                struct fm_error error = { 0 };
-                const struct prepare_options options = { .pool = p, .cpu_flags = cpu_flags(), .tile = tile };
+                struct fm_error error = {0};
+                const struct prepare_options options = {.pool = p, .cpu_flags = cpu_flags(), .tile = tile};
                 if (!CHECK_MSG(session_prepare(g, &in, &options, &ready, &error) == FM_OK, "%s", error.message)) continue;
                 if (!truth) {
                     struct backend_session *session = NULL;
-                    struct fm_tensor out = { .data = NULL };
+                    struct fm_tensor out = {.data = NULL};
                     uint64_t ticket;
                     CHECK_INT(ready->backend->session_create(ready->program, &session, NULL), FM_OK);
-                    CHECK_INT(ready->backend->submit(session, &(struct backend_call) { .inputs = &in, .outputs = &out }, &ticket, NULL), FM_OK);
+                    CHECK_INT(
+                        ready->backend->submit(session, &(struct backend_call){.inputs = &in, .outputs = &out}, &ticket, NULL),
+                        FM_OK);
                     truth = malloc(3 * 4 * H * W * sizeof *truth);
                     memcpy(truth, out.data, 3 * 4 * H * W * sizeof *truth);
                     ready->backend->session_destroy(&session);
                 }
-                struct job job = { ready, &in, truth, 6 };
+                struct job job = {ready, &in, truth, 6};
                 pthread_t other;
                 const bool shared = pthread_create(&other, NULL, run_job, &job) == 0;
                 run_job(&job);
@@ -237,22 +239,23 @@ static void cancelled(void)
     struct prepared *ready = NULL;
     struct backend_session *session = NULL;
     if (CHECK_INT(pool_create(3, &p, NULL), FM_OK) &&
-        CHECK_INT(session_prepare(g, &in, &(struct prepare_options) { .pool = p, .cpu_flags = cpu_flags() }, &ready, NULL), FM_OK) &&
+        CHECK_INT(session_prepare(g, &in, &(struct prepare_options){.pool = p, .cpu_flags = cpu_flags()}, &ready, NULL), FM_OK) &&
         CHECK_INT(ready->backend->session_create(ready->program, &session, NULL), FM_OK)) {
-        struct brake brake = { false, false };
+        struct brake brake = {false, false};
         pthread_t thread;
         uint64_t ticket;
         const bool pulling = CHECK_INT(pthread_create(&thread, NULL, pull, &brake), 0);
         for (int i = 0; i < 60; i++) {
-            struct fm_tensor out = { .data = NULL };
+            struct fm_tensor out = {.data = NULL};
             atomic_store(&brake.cancel, false);
-            const int code = ready->backend->submit(session, &(struct backend_call) { .inputs = &in, .outputs = &out, .cancel = &brake.cancel }, &ticket, NULL);
+            const int code = ready->backend->submit(
+                session, &(struct backend_call){.inputs = &in, .outputs = &out, .cancel = &brake.cancel}, &ticket, NULL);
             CHECK(code == FM_OK || code == FM_ERR_CANCELLED);
         }
         atomic_store(&brake.over, true);
         if (pulling) pthread_join(thread, NULL);
-        struct fm_tensor out = { .data = NULL }, truth = { .data = NULL };
-        CHECK_INT(ready->backend->submit(session, &(struct backend_call) { .inputs = &in, .outputs = &out }, &ticket, NULL), FM_OK);
+        struct fm_tensor out = {.data = NULL}, truth = {.data = NULL};
+        CHECK_INT(ready->backend->submit(session, &(struct backend_call){.inputs = &in, .outputs = &out}, &ticket, NULL), FM_OK);
         CHECK_INT(graph_interpret(ready->specialised, &in, &truth, NULL), FM_OK);
         CHECK(net_difference(&out, &truth) < 1e-4);
         core_free(truth.data);
