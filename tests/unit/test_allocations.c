@@ -2,6 +2,8 @@
 /* The heap: a session that has run once takes nothing more from it, and wherever an allocation fails, the call that needed it says so
  * and everything is given back. */
 #define _GNU_SOURCE
+#include "api/objects.h"
+#include "backend/cpu/program.h"
 #include "core/alloc.h"
 #include "framemill/framemill.h"
 #include "model_file.h"
@@ -104,6 +106,57 @@ static void nothing_per_run_published(void)
         tried++;
     }
     if (!tried) SKIP("no networks beside the project");
+}
+
+/* ---- what a session holds ---- */
+
+/* Reported before, so that a budget can be kept: whatever the tiles, no session grows past it. */
+static void held(void)
+{
+    fm_engine *engine = new_engine(2);
+    fm_model *model = NULL;
+    CHECK_INT(fm_model_open(model_path("upscaler.onnx"), &model, NULL), FM_OK);
+    static const struct {
+        int height, width, tile;
+        size_t memory;
+    } cases[] = {
+        {100, 130, 0, 0},
+        {100, 130, 8, 0},
+        {100, 130, 13, 0},
+        {100, 131, 16, 0},
+        {99, 130, 30, 0},
+        {200, 210, 64, 0},
+        {200, 210, 100, 0},
+        {61, 900, 0, 3000000},
+        {300, 900, 0, 2600000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fm_plan *plan = NULL;
+        fm_session *session = NULL;
+        struct fm_error error = {0};
+        struct fm_tensor in = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, cases[i].height, cases[i].width}}, out = {.data = NULL};
+        const struct fm_plan_params params = {.size = sizeof params, .tile = cases[i].tile, .memory = cases[i].memory};
+        in.data = calloc((size_t) fm_tensor_count(&in), sizeof(float));
+        if (CHECK_MSG(fm_plan_create(engine, model, &in, &params, &plan, &error) == FM_OK &&
+                          fm_session_create(plan, &session, &error) == FM_OK,
+                "case %d: %s", (int) i, error.message)) {
+            CHECK_INT(fm_session_run(session, &in, &out, &error), FM_OK);
+            struct fm_plan_info info = {.size = sizeof info};
+            CHECK_INT(fm_plan_get_info(plan, &info), FM_OK);
+            const struct backend_session *work = session->work;
+            const size_t bytes = work->memory_bytes + work->zero_bytes + work->scratch_stride * 2;
+            const size_t planning = arena_bytes(work->tile_arena) + arena_bytes(work->work_arena); /* a little more under ASan */
+            CHECK_MSG(bytes <= info.session_bytes && bytes + planning <= info.session_bytes + info.session_bytes / 50 &&
+                          info.session_bytes < bytes + planning + bytes / 4,
+                "case %d: holds %zu + %zu bytes, %zu were reported", (int) i, bytes, planning, info.session_bytes);
+            if (cases[i].memory) CHECK(info.session_bytes <= cases[i].memory && info.tiles > 1);
+        }
+        fm_session_destroy(&session);
+        fm_plan_unref(&plan);
+        free(in.data);
+    }
+    fm_model_unref(&model);
+    fm_engine_unref(&engine);
 }
 
 /* ---- the n-th allocation fails ---- */
@@ -223,6 +276,7 @@ int main(void)
     }
     RUN(nothing_per_run);
     RUN(nothing_per_run_published);
+    RUN(held);
     RUN(failing);
     RUN(failing_published);
     model_end();

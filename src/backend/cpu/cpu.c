@@ -24,23 +24,71 @@ static int lay_out(const struct backend_program *p, struct arena *arena, struct 
         arena, work, p->plan_value, p->n_values, p->plan_step, p->n_steps, want, n, pool_threads(p->pool), out, error);
 }
 
+static int tiles_x(const struct backend_program *p)
+{
+    return p->tile_w ? (p->frame_w + p->tile_w - 1) / p->tile_w : 1;
+}
+
+static int tiles_y(const struct backend_program *p)
+{
+    return p->tile_h ? (p->frame_h + p->tile_h - 1) / p->tile_h : 1;
+}
+
+static int lay_out_tile(const struct backend_program *p, struct arena *arena, struct arena *work, int column, int row,
+    struct plan_layout *out, struct fm_error *error)
+{
+    const int x0 = column * p->tile_w, y0 = row * p->tile_h;
+    const int x1 = p->tile_w && p->frame_w - x0 > p->tile_w ? x0 + p->tile_w : p->frame_w;
+    const int y1 = p->tile_h && p->frame_h - y0 > p->tile_h ? y0 + p->tile_h : p->frame_h;
+    return lay_out(p, arena, work, x0, x1, y0, y1, out, error);
+}
+
 static size_t held_bytes(const struct backend_program *p, const struct plan_layout *l)
 {
     return l->arena_bytes + l->zero_bytes + (p->scratch_bytes + 4096) * (size_t) pool_threads(p->pool) + (size_t) l->n_tasks * 64;
 }
 
-/* The largest part of the output that a session holds at once, somewhere in the middle where no side is cut off. */
+#define TRIED_TILES 16 /* at either end of a row of tiles; how tiles lie on the steps' grids repeats sooner */
+
+/* Which of a row (or column) of tiles needs most; `planning` grows to what laying out takes. */
+static int find_largest(const struct backend_program *p, bool along_x, int *largest, size_t *planning, struct fm_error *error)
+{
+    struct arena *arena = arena_create(), *work = arena_create();
+    const int n = along_x ? tiles_x(p) : tiles_y(p);
+    int code = arena && work ? FM_OK : core_fail_nomem(error, 0);
+    size_t most = 0;
+    for (int i = 0; i < n && code == FM_OK; i++) {
+        struct plan_layout l;
+        if (i == TRIED_TILES && n > 2 * TRIED_TILES) i = n - TRIED_TILES;
+        arena_reset(arena);
+        arena_reset(work);
+        code = lay_out_tile(p, arena, work, along_x ? i : tiles_x(p) / 2, along_x ? tiles_y(p) / 2 : i, &l, error);
+        if (code < 0 || held_bytes(p, &l) <= most) continue;
+        most = held_bytes(p, &l);
+        *largest = i;
+    }
+    if (code == FM_OK && arena_bytes(arena) + arena_bytes(work) > *planning) *planning = arena_bytes(arena) + arena_bytes(work);
+    arena_destroy(&work);
+    arena_destroy(&arena);
+    return code;
+}
+
+/* The layout that a session's memory is made for: the whole output, or the largest tile (rings follow from the row a tile is in, lengths
+ * of rows from its column, so the two are looked for one after the other). */
 static int lay_out_largest(struct backend_program *p, struct fm_error *error)
 {
+    int column = 0, row = 0, code = FM_OK;
+    size_t planning = 0;
+    if (p->tile_w) code = find_largest(p, true, &column, &planning, error);
+    if (code == FM_OK && p->tile_w) code = find_largest(p, false, &row, &planning, error);
+    if (code < 0) return code;
     struct arena *work = arena_create();
     if (!work) return core_fail_nomem(error, 0);
     arena_reset(p->layout_arena);
-    const int w = p->tile_w ? p->tile_w : p->frame_w, h = p->tile_h ? p->tile_h : p->frame_h;
-    const int x0 = p->tile_w && p->frame_w > 2 * w ? p->frame_w / w / 2 * w : 0,
-              y0 = p->tile_h && p->frame_h > 2 * h ? p->frame_h / h / 2 * h : 0;
-    const int code = lay_out(p, p->layout_arena, work, x0, x0 + w < p->frame_w ? x0 + w : p->frame_w, y0,
-        y0 + h < p->frame_h ? y0 + h : p->frame_h, &p->layout, error);
+    code = lay_out_tile(p, p->layout_arena, work, column, row, &p->layout, error);
     arena_destroy(&work);
+    p->held_bytes = held_bytes(p, &p->layout) + planning;
+    if (p->tile_w) p->held_bytes += p->layout.arena_bytes / 32; /* values of another tile may lie a little less densely */
     return code;
 }
 
@@ -63,14 +111,14 @@ static int choose_tile(struct backend_program *p, const struct backend_options *
     const struct graph *g = p->graph;
     int code = lay_out_largest(p, error);
     if (code < 0) return code;
-    const bool fits = !o->memory || held_bytes(p, &p->layout) <= o->memory;
+    const bool fits = !o->memory || p->held_bytes <= o->memory;
     if (!o->tile && fits) return FM_OK;
     if (!can_tile(p)) {
         const char *why = o->unbounded_reason && o->unbounded_reason[0] ? o->unbounded_reason
                                                                         : "it is not a network of one picture in and one out";
         if (o->tile) return core_fail(error, FM_ERR_UNSUPPORTED, "%s: tiles would change the result: %s", g->source, why);
         return core_fail(error, FM_ERR_NOMEM, "%s: needs %zu MiB in one piece and cannot run in tiles: %s", g->source,
-            (held_bytes(p, &p->layout) >> 20) + 1, why);
+            (p->held_bytes >> 20) + 1, why);
     }
     const struct graph_value *in = &g->value[g->input[0]];
     const int in_w = (int) in->dim[3], in_h = (int) in->dim[2];
@@ -80,9 +128,9 @@ static int choose_tile(struct backend_program *p, const struct backend_options *
         p->tile_h = to_output(o->tile, p->frame_h, in_h);
         if (p->tile_w >= p->frame_w && p->tile_h >= p->frame_h) p->tile_w = p->tile_h = p->tile = 0;
         code = lay_out_largest(p, error);
-        if (code < 0 || !o->memory || held_bytes(p, &p->layout) <= o->memory) return code;
+        if (code < 0 || !o->memory || p->held_bytes <= o->memory) return code;
         return core_fail(error, FM_ERR_NOMEM, "%s: tiles of %d need %zu MiB, more than the %zu MiB allowed", g->source, o->tile,
-            (held_bytes(p, &p->layout) >> 20) + 1, o->memory >> 20);
+            (p->held_bytes >> 20) + 1, o->memory >> 20);
     }
     /* Rows stream, so height costs nothing: narrower strips first, then shorter ones. */
     for (int parts = 2, w = in_w, h = in_h;; parts++) {
@@ -96,10 +144,10 @@ static int choose_tile(struct backend_program *p, const struct backend_options *
         p->tile_w = to_output(w, p->frame_w, in_w);
         p->tile_h = to_output(h, p->frame_h, in_h);
         code = lay_out_largest(p, error);
-        if (code < 0 || held_bytes(p, &p->layout) <= o->memory) return code;
+        if (code < 0 || p->held_bytes <= o->memory) return code;
     }
     return core_fail(error, FM_ERR_NOMEM, "%s: even its smallest tile needs %zu MiB, more than the %zu MiB allowed", g->source,
-        (held_bytes(p, &p->layout) >> 20) + 1, o->memory >> 20);
+        (p->held_bytes >> 20) + 1, o->memory >> 20);
 }
 
 static void cpu_program_destroy(struct backend_program **program)
@@ -137,19 +185,10 @@ static int cpu_compile(
     return FM_OK;
 }
 
-static int tiles_x(const struct backend_program *p)
-{
-    return p->tile_w ? (p->frame_w + p->tile_w - 1) / p->tile_w : 1;
-}
-static int tiles_y(const struct backend_program *p)
-{
-    return p->tile_h ? (p->frame_h + p->tile_h - 1) / p->tile_h : 1;
-}
-
 static void cpu_program_info(const struct backend_program *p, struct backend_info *info)
 {
     *info = (struct backend_info){.weights_bytes = p->weights_bytes,
-        .session_bytes = held_bytes(p, &p->layout),
+        .session_bytes = p->held_bytes,
         .tile = p->tile,
         .tiles = tiles_x(p) * tiles_y(p),
         .steps = p->n_steps,
@@ -267,11 +306,9 @@ static int run_tiles(struct backend_session *s, struct fm_error *error)
     const struct backend_program *p = s->program;
     const int nx = tiles_x(p), ny = tiles_y(p);
     for (int t = 0; t < nx * ny; t++) {
-        const int x0 = t % nx * p->tile_w, y0 = t / nx * p->tile_h;
         arena_reset(s->tile_arena);
         arena_reset(s->work_arena);
-        int code = lay_out(p, s->tile_arena, s->work_arena, x0, x0 + p->tile_w < p->frame_w ? x0 + p->tile_w : p->frame_w, y0,
-            y0 + p->tile_h < p->frame_h ? y0 + p->tile_h : p->frame_h, &s->tile_layout, error);
+        int code = lay_out_tile(p, s->tile_arena, s->work_arena, t % nx, t / nx, &s->tile_layout, error);
         if (code == FM_OK) code = reserve(s, &s->tile_layout, error);
         if (code < 0) return code;
         s->layout = &s->tile_layout;

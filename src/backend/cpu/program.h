@@ -131,6 +131,7 @@ struct backend_program {
     int tile_w, tile_h;   /* in output pixels; 0: whole */
     int tile;             /* as reported, in input pixels */
     struct arena *layout_arena;
+    size_t held_bytes;      /* by a session, what laying out tiles takes included */
     struct plan_layout layout; /* whole, or of the largest tile */
 };
 
