@@ -53,6 +53,18 @@ static double mismatch(enum liking want, enum rows_layout have, int channels)
     return want == LIKES_ANY || want == liking_of(have) ? 0 : CONVERT_CYCLES * channels;
 }
 
+/* Whole blocks of channels are at home in blocked rows: what lies around such a layer (depthwise and pointwise layers, sums, concatenations)
+ * is fastest there, more so than the costs of one layer can tell. Planar algorithms must be clearly cheaper to be taken. */
+#define PLANAR_STRANGENESS 1.6
+
+static double strangeness(const struct backend_program *p, const struct conv_shape *shape, const struct conv_algorithm *a)
+{
+    const int vector = p->kernels->vector;
+    const bool whole_in = shape->in_channels >= 16 && shape->in_channels % vector == 0;
+    const bool whole_out = shape->out_channels >= 16 && shape->out_channels % vector == 0;
+    return (a->in == ROWS_PLANAR && whole_in) || (a->out == ROWS_PLANAR && whole_out) ? PLANAR_STRANGENESS : 1;
+}
+
 /* The cheapest algorithm, the conversions of its input, its residual and what it makes counted. */
 static const struct conv_algorithm *cheapest(
     const struct backend_program *p, const struct conv_shape *shape, enum liking in, enum liking residual, enum liking out)
@@ -62,7 +74,7 @@ static const struct conv_algorithm *cheapest(
     for (int i = 0; i < KERNEL_ALGORITHM_MAX && p->kernels->conv[i]; i++) {
         const struct conv_algorithm *a = p->kernels->conv[i];
         if (!a->fits(shape) || conv_input_rows(a, shape, a->rows) > CPU_ROWS_MAX) continue;
-        const double cost = a->cost(shape) + mismatch(in, a->in, shape->in_channels) +
+        const double cost = a->cost(shape) * strangeness(p, shape, a) + mismatch(in, a->in, shape->in_channels) +
                             mismatch(residual, a->out, shape->out_channels) + mismatch(out, a->out, shape->out_channels);
         if (cost < best_cost) best_cost = cost, best = a;
     }
