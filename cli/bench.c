@@ -120,11 +120,11 @@ static int bench_peers(const struct args *args)
         fprintf(stderr, "framemill bench peers: bench/peers.mjs is not beside the program\n");
         return EXIT_FAILED;
     }
-    char **argv = calloc((size_t) args->n_words + 5, sizeof *argv);
-    if (!argv) return EXIT_FAILED;
     int n = 0, threads;
     char count[16];
     if (!args_int(args, "threads", 1, 1024, 2, &threads)) return EXIT_USAGE;
+    char **argv = calloc((size_t) args->n_words + 5, sizeof *argv);
+    if (!argv) return EXIT_FAILED;
     snprintf(count, sizeof count, "%d", threads);
     argv[n++] = (char[]){"node"};
     argv[n++] = script;
