@@ -54,7 +54,6 @@ struct cpu_step {
     double macs;
     size_t scratch;
     const float *lanes; /* per channel parameters: [channels rounded up] blocked, [channels][vector] planar */
-    const float *lanes2;
     union {
         struct {
             const struct conv_algorithm *algorithm;
@@ -99,10 +98,6 @@ struct cpu_step {
         struct {
             const struct graph_node *node;
         } flat;
-        struct {
-            int m, n, k;
-            bool add;
-        } gemm;
     } u;
 };
 
@@ -218,7 +213,6 @@ int cpu_run_resize(const struct cpu_call *call);
 int cpu_run_pad(const struct cpu_call *call);
 int cpu_run_flat32(const struct cpu_call *call); /* between FLAT and FLAT32 */
 int cpu_run_reference(const struct cpu_call *call);
-int cpu_run_gemm(const struct cpu_call *call);
 
 static inline const struct plan_value *cpu_plan_value(const struct backend_session *s, int v)
 {
