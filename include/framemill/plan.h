@@ -40,6 +40,11 @@ struct fm_plan_step {
     double macs;            /* as the network defines them, all tiles */
 };
 
+/* A rectangle of a picture: columns [x, x + width), rows [y, y + height). */
+struct fm_region {
+    int x, y, width, height;
+};
+
 /* inputs: as many tensors as the model has inputs; dtype and dims say the sizes, data is ignored. params may be NULL.
  * FM_ERR_SHAPE when the sizes do not fit the network; FM_ERR_NOMEM when the budget is too small for any tile (the message says how
  * much is needed); FM_ERR_UNSUPPORTED when tiles are asked for and the network is not bounded. */
@@ -51,6 +56,11 @@ FM_API int fm_plan_get_info(const fm_plan *plan, struct fm_plan_info *info);
 FM_API int fm_plan_get_step(const fm_plan *plan, int index, struct fm_plan_step *step); /* FM_ERR_EOS past the end */
 /* Type and dimensions of an output (data NULL). A dimension of -1 depends on the data. FM_ERR_ARGUMENT: no such output. */
 FM_API int fm_plan_output(const fm_plan *plan, int index, struct fm_tensor *out);
+/* Which rectangle of the input fm_session_run_region needs for a rectangle of the output: what the layers reach, rounded outward as the
+ * algorithms want it, cut at the picture's edges. Any plan, tiles or none. FM_ERR_ARGUMENT: `out` is empty or leaves the output;
+ * FM_ERR_UNSUPPORTED: the network is not bounded (fm_model_get_info says why), or not one float32 picture in and one out, and `out` is
+ * not everything; FM_ERR_NOMEM. */
+FM_API int fm_plan_region_input(const fm_plan *plan, const struct fm_region *out, struct fm_region *in);
 
 #ifdef __cplusplus
 }

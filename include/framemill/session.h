@@ -25,6 +25,14 @@ FM_API void fm_session_destroy(fm_session **session); /* accepts NULL contents, 
  * FM_ERR_CANCELLED: outputs hold nothing of use, the session may run again. */
 FM_API int fm_session_run(fm_session *session, const struct fm_tensor *inputs, struct fm_tensor *outputs, struct fm_error *error);
 
+/* Computes a rectangle of the output from a window of the input: the same bits as fm_session_run gives there. input: float32
+ * [1, channels, in_region height, in_region width], holding at least what fm_plan_region_input asks for; output: float32 [1, channels,
+ * out_region height, out_region width], the caller's. Allocates only where a region needs more than runs before it. FM_ERR_SHAPE: an
+ * array does not fit its region; FM_ERR_ARGUMENT: in_region is too small, or a region leaves its picture; FM_ERR_UNSUPPORTED as
+ * fm_plan_region_input says; FM_ERR_NOMEM: the session has given memory back and may run smaller regions. */
+FM_API int fm_session_run_region(fm_session *session, const struct fm_region *out_region, const struct fm_region *in_region,
+                                 const struct fm_tensor *input, struct fm_tensor *output, struct fm_error *error);
+
 /* Makes the run in progress (or, if there is none, the next one) stop soon. Any thread. */
 FM_API void fm_session_cancel(fm_session *session);
 FM_API int fm_session_set_progress(fm_session *session, fm_progress_fn progress, void *user);

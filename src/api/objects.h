@@ -36,7 +36,7 @@ struct fm_plan {
 
 struct fm_session {
     fm_plan *plan;
-    struct backend_session *work;
+    struct session_work *work;
     atomic_bool cancel;
     fm_progress_fn progress;
     void *user;

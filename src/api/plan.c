@@ -30,7 +30,7 @@ int fm_plan_create(fm_engine *engine, fm_model *model, const struct fm_tensor *i
     if (code == FM_OK) {
         memcpy(plan->inputs, inputs, n * sizeof *plan->inputs);
         const struct prepare_options options = {
-            .pool = engine->pool, .cpu_flags = engine->cpu_flags, .tile = p.tile, .memory = p.memory};
+            .threads = pool_threads(engine->pool), .cpu_flags = engine->cpu_flags, .tile = p.tile, .memory = p.memory};
         code = session_prepare(model->graph, inputs, &options, &plan->ready, error);
     }
     if (code < 0) fm_plan_unref(&plan);
@@ -92,5 +92,21 @@ int fm_plan_output(const fm_plan *plan, int index, struct fm_tensor *out)
     const struct graph_value *v = &g->value[g->output[index]];
     *out = (struct fm_tensor){.dtype = v->dtype, .rank = v->rank};
     for (int i = 0; i < v->rank; i++) out->dim[i] = v->dim[i];
+    return FM_OK;
+}
+
+int fm_plan_region_input(const fm_plan *plan, const struct fm_region *out, struct fm_region *in)
+{
+    if (!plan || !out || !in) return FM_ERR_ARGUMENT;
+    const struct graph *g = plan->ready->specialised;
+    const struct graph_value *y = g->n_outputs == 1 ? &g->value[g->output[0]] : NULL;
+    const struct rect want = {out->x, out->y, out->width, out->height};
+    if (!y || y->rank != 4 || want.x < 0 || want.y < 0 || want.w < 1 || want.h < 1 || want.w > y->dim[3] || want.h > y->dim[2] ||
+        want.x > y->dim[3] - want.w || want.y > y->dim[2] - want.h)
+        return FM_ERR_ARGUMENT;
+    if (!session_can_region(plan->ready) && (want.w < y->dim[3] || want.h < y->dim[2])) return FM_ERR_UNSUPPORTED;
+    const struct rect need = session_region_need(plan->ready, want);
+    if (rect_is_empty(need)) return FM_ERR_NOMEM;
+    *in = (struct fm_region){need.x, need.y, need.w, need.h};
     return FM_OK;
 }

@@ -12,7 +12,7 @@ int fm_session_create(fm_plan *plan, fm_session **out, struct fm_error *error)
     fm_session *session = core_calloc(1, sizeof *session);
     if (!session) return core_fail_nomem(error, sizeof *session);
     atomic_init(&session->cancel, false);
-    const int code = plan->ready->backend->session_create(plan->ready->program, &session->work, error);
+    const int code = session_work_create(plan->ready, plan->engine->pool, false, &session->work, error);
     if (code < 0) {
         core_free(session);
         return code;
@@ -27,7 +27,7 @@ void fm_session_destroy(fm_session **session)
     if (!session || !*session) return;
     fm_session *s = *session;
     *session = NULL;
-    s->plan->ready->backend->session_destroy(&s->work);
+    session_work_destroy(&s->work);
     fm_plan_unref(&s->plan);
     core_free(s);
 }
@@ -70,12 +70,42 @@ int fm_session_run(fm_session *session, const struct fm_tensor *inputs, struct f
     if (!session || !inputs || !outputs) return core_fail(error, FM_ERR_ARGUMENT, "fm_session_run: an argument is missing");
     int code = check_run(session, inputs, outputs, error);
     if (code < 0) return code;
-    const struct backend *backend = session->plan->ready->backend;
     const struct backend_call call = {
         .inputs = inputs, .outputs = outputs, .cancel = &session->cancel, .progress = session->progress, .user = session->user};
-    uint64_t ticket;
-    code = backend->submit(session->work, &call, &ticket, error);
-    if (code == FM_OK) code = backend->wait(session->work, ticket, error);
+    code = session_work_run(session->work, &call, error);
+    atomic_store(&session->cancel, false);
+    return code;
+}
+
+/* One float32 picture of the region's size, with data. */
+static int check_region(const struct graph_value *v, const struct fm_region *r, const struct fm_tensor *t, struct fm_error *error)
+{
+    const int64_t dim[4] = {1, v->dim[1], r->height, r->width};
+    bool same = v->rank == 4 && v->dim[0] == 1 && t->dtype == FM_F32 && v->dtype == FM_F32 && t->rank == 4;
+    for (int i = 0; same && i < 4; i++) same = t->dim[i] == dim[i];
+    if (!same)
+        return core_fail(error, FM_ERR_SHAPE, "\"%s\": a region of %d x %d is given in a float32 array of 1, channels, %d, %d",
+            v->name, r->width, r->height, r->height, r->width);
+    if (!t->data) return core_fail(error, FM_ERR_ARGUMENT, "\"%s\": no data", v->name);
+    if ((uintptr_t) t->data % sizeof(float))
+        return core_fail(error, FM_ERR_ARGUMENT, "\"%s\": its data is not aligned to its type", v->name);
+    return FM_OK;
+}
+
+int fm_session_run_region(fm_session *session, const struct fm_region *out_region, const struct fm_region *in_region,
+    const struct fm_tensor *input, struct fm_tensor *output, struct fm_error *error)
+{
+    if (!session || !out_region || !in_region || !input || !output)
+        return core_fail(error, FM_ERR_ARGUMENT, "fm_session_run_region: an argument is missing");
+    const struct graph *g = session->plan->ready->specialised;
+    if (g->n_inputs != 1 || g->n_outputs != 1)
+        return core_fail(error, FM_ERR_UNSUPPORTED, "regions are for networks of one picture in and one out");
+    int code = check_region(&g->value[g->input[0]], in_region, input, error);
+    if (code == FM_OK) code = check_region(&g->value[g->output[0]], out_region, output, error);
+    if (code < 0) return code;
+    const struct rect out = {out_region->x, out_region->y, out_region->width, out_region->height};
+    const struct rect in = {in_region->x, in_region->y, in_region->width, in_region->height};
+    code = session_region_run(session->work, out, in, input->data, output->data, &session->cancel, error);
     atomic_store(&session->cancel, false);
     return code;
 }
@@ -96,11 +126,11 @@ int fm_session_set_progress(fm_session *session, fm_progress_fn progress, void *
 int fm_session_set_profile(fm_session *session, bool on)
 {
     if (!session) return FM_ERR_ARGUMENT;
-    session->plan->ready->backend->set_profile(session->work, on);
+    session->plan->ready->backend->set_profile(session_work_backend(session->work), on);
     return FM_OK;
 }
 
 double fm_session_step_seconds(const fm_session *session, int step)
 {
-    return session ? session->plan->ready->backend->step_seconds(session->work, step) : 0;
+    return session ? session->plan->ready->backend->step_seconds(session_work_backend(session->work), step) : 0;
 }

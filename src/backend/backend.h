@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/threads.h"
+#include "frame/rect.h"
 #include "framemill/error.h"
 #include "framemill/tensor.h"
 #include "graph/graph.h"
@@ -20,12 +21,13 @@ struct backend_program;
 struct backend_session;
 
 struct backend_options {
-    struct pool *pool;
+    int threads;          /* how many will run it: pieces are cut for so many; any number may */
     uint32_t cpu_flags;
     bool tiles_are_exact; /* the network's field is bounded (graph_field) */
     const char *unbounded_reason;
     int tile;             /* input pixels; 0: whole, or what fits `memory` */
     size_t memory;        /* bytes a session may hold; 0: no limit */
+    bool regions;         /* runs will be of regions: nothing is laid out in advance (not with tile or memory) */
 };
 
 struct backend_info {
@@ -39,12 +41,18 @@ struct backend_step {
     double macs;
 };
 
+/* A run of a part: output 0 is dense [channels][out.h][out.w], input 0 dense [channels][in.h][in.w]. */
+struct backend_region {
+    struct rect out, in; /* pixels of the whole output and of the whole input */
+};
+
 struct backend_call {
     const struct fm_tensor *inputs;
     struct fm_tensor *outputs;          /* data NULL: the session's own memory is lent until its next run */
     atomic_bool *cancel;
     void (*progress)(void *user, double share); /* may be NULL */
     void *user;
+    const struct backend_region *region; /* NULL: everything. Else both arrays are the caller's */
 };
 
 struct backend {
@@ -55,7 +63,17 @@ struct backend {
     void (*program_info)(const struct backend_program *program, struct backend_info *info);
     int (*program_step)(const struct backend_program *program, int index, struct backend_step *step); /* FM_ERR_EOS past the end */
 
-    int (*session_create)(const struct backend_program *program, struct backend_session **out, struct fm_error *error);
+    /* Whether parts of the output can be made alone, bit for bit; the input pixels one needs (an empty rectangle when memory is out);
+     * the bytes of a session that makes parts of a size, wherever they lie (SIZE_MAX when it cannot be told). Without can_region
+     * the only part is everything. Any thread. */
+    bool (*can_region)(const struct backend_program *program);
+    struct rect (*region_need)(const struct backend_program *program, struct rect out);
+    size_t (*region_bytes)(const struct backend_program *program, int out_w, int out_h);
+
+    /* The session runs on `pool`, which outlives it. It holds little at first: memory comes with the first run that needs it and is
+     * kept, or at once by session_warm, for whole runs. A run that finds no memory gives back what it had; smaller ones may follow. */
+    int (*session_create)(const struct backend_program *program, struct pool *pool, struct backend_session **out, struct fm_error *error);
+    int (*session_warm)(struct backend_session *session, struct fm_error *error);
     void (*session_destroy)(struct backend_session **session);
     int (*submit)(struct backend_session *session, const struct backend_call *call, uint64_t *ticket, struct fm_error *error);
     int (*wait)(struct backend_session *session, uint64_t ticket, struct fm_error *error);

@@ -86,17 +86,18 @@ static void at_least_one(int *i0, int *i1, int limit)
 }
 
 /* From the outputs back: what each value must hold. Regions start on the grid of the step that makes them. */
-static void find_regions(struct builder *b, const struct plan_want *wants, int n_wants)
+void plan_find_regions(struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps, const struct plan_want *wants,
+                       int n_wants)
 {
-    for (int v = 0; v < b->n_values; v++) b->value[v].x0 = b->value[v].x1 = b->value[v].y0 = b->value[v].y1 = 0;
-    for (int i = 0; i < n_wants; i++) widen(&b->value[wants[i].value], wants[i].x0, wants[i].x1, wants[i].y0, wants[i].y1);
-    for (int s = b->n_steps - 1; s >= 0; s--) {
-        const struct plan_step *step = &b->step[s];
+    for (int v = 0; v < n_values; v++) values[v].x0 = values[v].x1 = values[v].y0 = values[v].y1 = 0;
+    for (int i = 0; i < n_wants; i++) widen(&values[wants[i].value], wants[i].x0, wants[i].x1, wants[i].y0, wants[i].y1);
+    for (int s = n_steps - 1; s >= 0; s--) {
+        const struct plan_step *step = &steps[s];
         bool wanted = false;
-        for (int k = 0; k < step->n_out; k++) wanted = wanted || !is_empty(&b->value[step->out[k]]);
+        for (int k = 0; k < step->n_out; k++) wanted = wanted || !is_empty(&values[step->out[k]]);
         if (!wanted) continue;
         for (int k = 0; k < step->n_out; k++) {
-            struct plan_value *out = &b->value[step->out[k]];
+            struct plan_value *out = &values[step->out[k]];
             if (step->whole) {
                 widen(out, 0, out->width, 0, out->height);
             } else {
@@ -106,9 +107,9 @@ static void find_regions(struct builder *b, const struct plan_want *wants, int n
                 out->y1 = round_up(out->y1, step->grid_y, out->height);
             }
         }
-        const struct plan_value *out = &b->value[step->out[0]];
+        const struct plan_value *out = &values[step->out[0]];
         for (int i = 0; i < step->n_in; i++) {
-            struct plan_value *in = &b->value[step->in[i].value];
+            struct plan_value *in = &values[step->in[i].value];
             int x0, x1, y0, y1;
             if (step->whole) {
                 x0 = y0 = 0, x1 = in->width, y1 = in->height;
@@ -503,7 +504,7 @@ int plan_build(struct arena *arena, struct arena *work, const struct plan_value 
     *out = (struct plan_layout) { .n_values = n_values, .n_steps = n_steps };
     int code = copy_in(&b, values, steps);
     if (code == FM_OK) {
-        find_regions(&b, wants, n_wants);
+        plan_find_regions(b.value, n_values, b.step, n_steps, wants, n_wants);
         cut_tasks(&b);
         code = row_tables(&b);
     }

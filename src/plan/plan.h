@@ -93,6 +93,10 @@ int plan_build(struct arena *arena, struct arena *work, const struct plan_value 
                const struct plan_step *steps, int n_steps, const struct plan_want *wants, int n_wants, int threads,
                struct plan_layout *out, struct fm_error *error);
 
+/* The first step of plan_build alone: fills in the region of every value (x0 .. y1), in place. */
+void plan_find_regions(struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps, const struct plan_want *wants,
+                       int n_wants);
+
 /* Columns [x0, x1) or rows of an input that [o0, o1) of the output need, clipped to [0, limit). */
 void plan_map_range(const struct plan_map *map, int o0, int o1, int limit, int *i0, int *i1);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "session/session.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -20,17 +22,20 @@ void session_prepared_destroy(struct prepared **prepared)
 
 static int compile(struct prepared *p, const struct prepare_options *o, struct fm_error *error)
 {
-    const struct backend_options options = {.pool = o->pool,
+    const struct backend_options options = {.threads = o->threads > 0 ? o->threads : 1,
         .cpu_flags = o->cpu_flags,
         .tiles_are_exact = p->field.bounded,
         .unbounded_reason = p->field.reason,
         .tile = o->tile,
-        .memory = o->memory};
+        .memory = o->memory,
+        .regions = o->regions && !o->tile && !o->memory};
     int code = FM_ERR_UNSUPPORTED;
     for (const struct backend *const *b = o->backends ? o->backends : built_in; *b; b++) {
         code = (*b)->compile(p->specialised, &options, &p->program, error);
         if (code == FM_OK) {
             p->backend = *b;
+            if (!p->field.reason[0] && !(*b)->can_region(p->program))
+                snprintf(p->field.reason, sizeof p->field.reason, "it is not a network of one float32 picture in and one out");
             return FM_OK;
         }
         if (code != FM_ERR_UNSUPPORTED) return code;
@@ -52,6 +57,124 @@ int session_prepare(const struct graph *graph, const struct fm_tensor *inputs, c
     *out = p;
     return code;
 }
+
+/* ---- running ---- */
+
+struct session_work {
+    const struct prepared *prepared;
+    struct backend_session *session;
+};
+
+int session_work_create(struct prepared *p, struct pool *pool, bool regions, struct session_work **out, struct fm_error *error)
+{
+    *out = NULL;
+    struct session_work *w = core_calloc(1, sizeof *w);
+    if (!w) return core_fail_nomem(error, sizeof *w);
+    w->prepared = p;
+    int code = p->backend->session_create(p->program, pool, &w->session, error);
+    if (code == FM_OK && !regions) code = p->backend->session_warm(w->session, error);
+    if (code < 0)
+        session_work_destroy(&w);
+    else
+        *out = w;
+    return code;
+}
+
+void session_work_destroy(struct session_work **work)
+{
+    struct session_work *w = *work;
+    *work = NULL;
+    if (!w) return;
+    w->prepared->backend->session_destroy(&w->session);
+    core_free(w);
+}
+
+int session_work_run(struct session_work *w, const struct backend_call *call, struct fm_error *error)
+{
+    uint64_t ticket;
+    const struct backend *backend = w->prepared->backend;
+    const int code = backend->submit(w->session, call, &ticket, error);
+    return code < 0 ? code : backend->wait(w->session, ticket, error);
+}
+
+struct backend_session *session_work_backend(const struct session_work *w)
+{
+    return w->session;
+}
+
+/* ---- regions ---- */
+
+/* The picture that input or output 0 is; empty when it is none. */
+static struct rect picture_of(const struct graph *g, const int *port, int n_ports)
+{
+    const struct graph_value *v = n_ports == 1 ? &g->value[port[0]] : NULL;
+    if (!v || v->rank != 4 || v->dtype != FM_F32) return (struct rect){0, 0, 0, 0};
+    for (int i = 0; i < 4; i++)
+        if (v->dim[i] < 1 || v->dim[i] > INT_MAX) return (struct rect){0, 0, 0, 0};
+    return rect_whole((int) v->dim[3], (int) v->dim[2]);
+}
+
+static struct rect picture_in(const struct prepared *p)
+{
+    return picture_of(p->specialised, p->specialised->input, p->specialised->n_inputs);
+}
+
+static struct rect picture_out(const struct prepared *p)
+{
+    return picture_of(p->specialised, p->specialised->output, p->specialised->n_outputs);
+}
+
+/* A rectangle with pixels, all of them in the picture; sums of hostile numbers do not overflow. */
+static bool is_part(struct rect picture, struct rect r)
+{
+    return r.x >= 0 && r.y >= 0 && r.w >= 1 && r.h >= 1 && r.w <= picture.w && r.h <= picture.h && r.x <= picture.w - r.w &&
+           r.y <= picture.h - r.h;
+}
+
+bool session_can_region(const struct prepared *p)
+{
+    return p->backend->can_region(p->program);
+}
+
+struct rect session_region_need(const struct prepared *p, struct rect out)
+{
+    const struct rect picture = picture_out(p);
+    if (!is_part(picture, out)) return (struct rect){0, 0, 0, 0};
+    return session_can_region(p) ? p->backend->region_need(p->program, out) : picture_in(p);
+}
+
+size_t session_region_bytes(const struct prepared *p, int out_w, int out_h)
+{
+    return out_w < 1 || out_h < 1 ? SIZE_MAX : p->backend->region_bytes(p->program, out_w, out_h);
+}
+
+static struct fm_tensor array_of(const struct graph_value *v, struct rect part, float *data)
+{
+    return (struct fm_tensor){.dtype = FM_F32, .rank = 4, .dim = {v->dim[0], v->dim[1], part.h, part.w}, .data = data};
+}
+
+int session_region_run(struct session_work *w, struct rect out, struct rect in, const float *input, float *output,
+    atomic_bool *cancel, struct fm_error *error)
+{
+    const struct prepared *p = w->prepared;
+    const struct graph *g = p->specialised;
+    const struct rect whole_in = picture_in(p), whole_out = picture_out(p);
+    if (!is_part(whole_out, out) || !is_part(whole_in, in))
+        return core_fail(error, FM_ERR_ARGUMENT, "a region is not within the picture (%d x %d in, %d x %d out)", whole_in.w,
+            whole_in.h, whole_out.w, whole_out.h);
+    const bool can = session_can_region(p);
+    if (!can && (!rect_contains(out, whole_out) || !rect_contains(in, whole_in)))
+        return core_fail(error, FM_ERR_UNSUPPORTED, "the network runs on whole pictures only: %s", p->field.reason);
+    float *from;
+    memcpy(&from, &input, sizeof from); /* the call's tensors are not const; inputs are only read */
+    const struct fm_tensor x = array_of(&g->value[g->input[0]], in, from);
+    struct fm_tensor y = array_of(&g->value[g->output[0]], out, output);
+    const struct backend_region region = {out, in};
+    return session_work_run(
+        w, &(struct backend_call){.inputs = &x, .outputs = &y, .cancel = cancel, .region = can ? &region : NULL}, error);
+}
+
+/* ---- inputs ---- */
 
 void session_default_inputs(const struct graph *graph, struct fm_tensor *inputs)
 {

@@ -109,11 +109,11 @@ GOLDEN_UNUSED static int golden_run(const char *name, const struct graph *g, con
     struct backend_session *session = NULL;
     for (int k = 0; k < GOLDEN_OUTPUTS; k++) out[k] = (struct fm_tensor){.data = NULL};
     const struct prepare_options options = {
-        .pool = golden_pool[way->pool], .cpu_flags = way->flags, .tile = way->tile, .memory = way->memory};
+        .threads = golden_threads[way->pool], .cpu_flags = way->flags, .tile = way->tile, .memory = way->memory};
     int code = session_prepare(g, in, &options, &ready, error);
     if (code < 0) return code;
     ready->backend->program_info(ready->program, info);
-    code = ready->backend->session_create(ready->program, &session, error);
+    code = ready->backend->session_create(ready->program, golden_pool[way->pool], &session, error);
     if (code == FM_OK) {
         for (int k = 0; k < g->n_outputs; k++) {
             const struct graph_value *v = &ready->specialised->value[ready->specialised->output[k]];

@@ -22,6 +22,7 @@ static const struct published nets[] = {
     {"data/models/acnet/acnet_hdn1.onnx", 1, 45, 39, GOLDEN_TILES},
     {"data/models/acnet/arnet_b4_le.onnx", 1, 45, 39, GOLDEN_TILES},
     {"data/models/acnet/arnet_b16_le.onnx", 1, 41, 39, GOLDEN_TILES},
+    {"data/models/realesr-animevideov3/realesr-animevideov3-x3.param", 3, 26, 35, GOLDEN_TILES},
     {"data/models/realesr-animevideov3/realesr-animevideov3-x4.param", 3, 26, 35, GOLDEN_TILES},
     {"data/models/waifu2x_photo/scale2.0x_model.param", 3, 45, 39, GOLDEN_TILES},
     {"data/detect/yolox_nano_onnx/yolox_nano.onnx", 3, 416, 416, GOLDEN_NO_TILES},

@@ -143,9 +143,9 @@ static void held(void)
             CHECK_INT(fm_session_run(session, &in, &out, &error), FM_OK);
             struct fm_plan_info info = {.size = sizeof info};
             CHECK_INT(fm_plan_get_info(plan, &info), FM_OK);
-            const struct backend_session *work = session->work;
+            const struct backend_session *work = session_work_backend(session->work);
             const size_t bytes = work->memory_bytes + work->zero_bytes + work->scratch_stride * 2;
-            const size_t planning = arena_bytes(work->tile_arena) + arena_bytes(work->work_arena); /* a little more under ASan */
+            const size_t planning = arena_bytes(work->part_arena) + arena_bytes(work->work_arena); /* a little more under ASan */
             CHECK_MSG(bytes <= info.session_bytes && bytes + planning <= info.session_bytes + info.session_bytes / 50 &&
                           info.session_bytes < bytes + planning + bytes / 4,
                 "case %d: holds %zu + %zu bytes, %zu were reported", (int) i, bytes, planning, info.session_bytes);

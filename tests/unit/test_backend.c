@@ -39,7 +39,7 @@ static bool make(struct made *m, int64_t h, int64_t w)
 {
     struct fm_error error = {0};
     *m = (struct made){.graph = two_outputs(), .in = net_tensor(NET_DIMS(1, 3, h, w))};
-    const struct backend_options options = {.pool = pool, .cpu_flags = cpu_flags(), .unbounded_reason = "a test"};
+    const struct backend_options options = {.threads = pool_threads(pool), .cpu_flags = cpu_flags(), .unbounded_reason = "a test"};
     return CHECK_MSG(graph_specialise(m->graph, &m->in, &m->fixed, &error) == FM_OK && graph_rewrite(m->fixed, &error) == FM_OK &&
                          subject->backend->compile(m->fixed, &options, &m->program, &error) == FM_OK,
         "%s: %s", subject->backend->name, error.message);
@@ -108,7 +108,7 @@ static void outputs(void)
     struct made m;
     struct backend_session *session = NULL;
     struct fm_error error = {0};
-    if (make(&m, 20, 31) && CHECK_INT(subject->backend->session_create(m.program, &session, &error), FM_OK)) {
+    if (make(&m, 20, 31) && CHECK_INT(subject->backend->session_create(m.program, pool, &session, &error), FM_OK)) {
         struct fm_tensor lent[2] = {{.data = NULL}}, given[2], truth[2] = {{.data = NULL}};
         atomic_bool cancel = false;
         CHECK_INT(run(session, &(struct backend_call){.inputs = &m.in, .outputs = lent, .cancel = &cancel}, &error), FM_OK);
@@ -156,7 +156,7 @@ static void sessions(void)
     struct backend_session *session[3] = {NULL};
     if (make(&m, 33, 17)) {
         struct fm_tensor out[3][2] = {{{.data = NULL}}};
-        for (int i = 0; i < 3; i++) CHECK_INT(subject->backend->session_create(m.program, &session[i], NULL), FM_OK);
+        for (int i = 0; i < 3; i++) CHECK_INT(subject->backend->session_create(m.program, pool, &session[i], NULL), FM_OK);
         for (int i = 0; i < 3; i++)
             CHECK_INT(run(session[i], &(struct backend_call){.inputs = &m.in, .outputs = out[i]}, NULL), FM_OK);
         for (int i = 1; i < 3; i++) {
@@ -188,7 +188,7 @@ static void cancelling(void)
     struct made m;
     struct backend_session *session = NULL;
     struct fm_error error = {0};
-    if (make(&m, 150, 90) && CHECK_INT(subject->backend->session_create(m.program, &session, &error), FM_OK)) {
+    if (make(&m, 150, 90) && CHECK_INT(subject->backend->session_create(m.program, pool, &session, &error), FM_OK)) {
         struct fm_tensor out[2] = {{.data = NULL}};
         atomic_bool cancel = true;
         CHECK_INT(
@@ -215,7 +215,7 @@ static void profiling(void)
 {
     struct made m;
     struct backend_session *session = NULL;
-    if (make(&m, 64, 64) && CHECK_INT(subject->backend->session_create(m.program, &session, NULL), FM_OK)) {
+    if (make(&m, 64, 64) && CHECK_INT(subject->backend->session_create(m.program, pool, &session, NULL), FM_OK)) {
         struct fm_tensor out[2] = {{.data = NULL}};
         struct backend_info info;
         subject->backend->program_info(m.program, &info);
@@ -243,7 +243,7 @@ static void no_memory(void)
     struct fm_error error = {0};
     CHECK_INT(graph_specialise(g, &in, &fixed, &error), FM_OK);
     CHECK_INT(graph_rewrite(fixed, &error), FM_OK);
-    const struct backend_options options = {.pool = pool, .cpu_flags = cpu_flags()};
+    const struct backend_options options = {.threads = pool_threads(pool), .cpu_flags = cpu_flags()};
     int code = FM_ERR_NOMEM;
     for (uint64_t n = 1; code != FM_OK && n < 5000; n++) {
         struct backend_program *program = (struct backend_program *) 1;
@@ -252,7 +252,7 @@ static void no_memory(void)
         core_alloc_fail_after(n, false);
         code = subject->backend->compile(fixed, &options, &program, &error);
         if (code == FM_OK) {
-            code = subject->backend->session_create(program, &session, &error);
+            code = subject->backend->session_create(program, pool, &session, &error);
             if (code < 0) CHECK(session == NULL);
             if (code == FM_OK) subject->backend->session_destroy(&session);
             subject->backend->program_destroy(&program);
@@ -292,7 +292,7 @@ static void falls_back(void)
     struct prepared *ready = NULL;
     struct fm_error error = {0};
     const struct backend *both[] = {&backend_refusing, &backend_null, NULL}, *one[] = {&backend_refusing, NULL};
-    struct prepare_options options = {.pool = pool, .backends = both};
+    struct prepare_options options = {.threads = pool_threads(pool), .backends = both};
     refusal = FM_ERR_UNSUPPORTED; /* the next one gets it */
     CHECK_INT(session_prepare(g, &in, &options, &ready, &error), FM_OK);
     CHECK_STR(ready->backend->name, "null");

@@ -152,6 +152,7 @@ static struct graph *network(int kind)
 
 struct job {
     struct prepared *ready;
+    struct pool *pool;
     const struct fm_tensor *in;
     const float *truth;
     int rounds;
@@ -162,7 +163,7 @@ static void *run_job(void *job_)
     const struct job *job = job_;
     const struct backend *b = job->ready->backend;
     struct backend_session *session = NULL;
-    if (!CHECK_INT(b->session_create(job->ready->program, &session, NULL), FM_OK)) return NULL;
+    if (!CHECK_INT(b->session_create(job->ready->program, job->pool, &session, NULL), FM_OK)) return NULL;
     for (int i = 0; i < job->rounds; i++) {
         struct fm_tensor out = {.data = NULL};
         uint64_t ticket;
@@ -187,13 +188,13 @@ static void same_bits(void)
             for (int tile = 0; tile <= (kind == 0 ? 20 : 0); tile += 20) {
                 struct prepared *ready = NULL;
                 struct fm_error error = {0};
-                const struct prepare_options options = {.pool = p, .cpu_flags = cpu_flags(), .tile = tile};
+                const struct prepare_options options = {.threads = pool_threads(p), .cpu_flags = cpu_flags(), .tile = tile};
                 if (!CHECK_MSG(session_prepare(g, &in, &options, &ready, &error) == FM_OK, "%s", error.message)) continue;
                 if (!truth) {
                     struct backend_session *session = NULL;
                     struct fm_tensor out = {.data = NULL};
                     uint64_t ticket;
-                    CHECK_INT(ready->backend->session_create(ready->program, &session, NULL), FM_OK);
+                    CHECK_INT(ready->backend->session_create(ready->program, p, &session, NULL), FM_OK);
                     CHECK_INT(
                         ready->backend->submit(session, &(struct backend_call){.inputs = &in, .outputs = &out}, &ticket, NULL),
                         FM_OK);
@@ -201,7 +202,7 @@ static void same_bits(void)
                     memcpy(truth, out.data, 3 * 4 * H * W * sizeof *truth);
                     ready->backend->session_destroy(&session);
                 }
-                struct job job = {ready, &in, truth, 6};
+                struct job job = {ready, p, &in, truth, 6};
                 pthread_t other;
                 const bool shared = pthread_create(&other, NULL, run_job, &job) == 0;
                 run_job(&job);
@@ -239,8 +240,10 @@ static void cancelled(void)
     struct prepared *ready = NULL;
     struct backend_session *session = NULL;
     if (CHECK_INT(pool_create(3, &p, NULL), FM_OK) &&
-        CHECK_INT(session_prepare(g, &in, &(struct prepare_options){.pool = p, .cpu_flags = cpu_flags()}, &ready, NULL), FM_OK) &&
-        CHECK_INT(ready->backend->session_create(ready->program, &session, NULL), FM_OK)) {
+        CHECK_INT(
+            session_prepare(g, &in, &(struct prepare_options){.threads = pool_threads(p), .cpu_flags = cpu_flags()}, &ready, NULL),
+            FM_OK) &&
+        CHECK_INT(ready->backend->session_create(ready->program, p, &session, NULL), FM_OK)) {
         struct brake brake = {false, false};
         pthread_t thread;
         uint64_t ticket;

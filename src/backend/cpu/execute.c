@@ -156,7 +156,7 @@ static bool steal(struct backend_session *s, int thread)
 static void work(void *session, int thread)
 {
     struct backend_session *const s = session;
-    const int n = s->layout->n_tasks, threads = pool_threads(s->program->pool);
+    const int n = s->layout->n_tasks, threads = pool_threads(s->pool);
     struct cpu_tasks *const tasks = s->tasks;
     unsigned turns = 0;
     const int part = n > 32 ? n / 32 : 1; /* tasks between two words on progress */
@@ -199,6 +199,6 @@ int cpu_execute(struct backend_session *s)
     }
     atomic_store(&s->tasks->prefix, 0);
     atomic_store(&s->failure, FM_OK);
-    pool_run(s->program->pool, work, s);
+    pool_run(s->pool, work, s);
     return atomic_load(&s->failure);
 }

@@ -220,6 +220,7 @@ int cpu_add_shuffle(
         .name = node->name,
         .what = cpu_text(p, "DepthToSpace %d", r),
         .how = p->kernels->isa,
+        .scratch = array ? (size_t) c * (size_t) r * (size_t) r * sizeof(float) : 0,
         .u.shuffle = {.r = r, .crd = crd, .channels = c}};
     const int code = cpu_add_step(p, &step,
         &(struct plan_step){

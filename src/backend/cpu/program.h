@@ -3,7 +3,9 @@
  * function, and the plan that orders them.
  *
  *     lower*.c    graph -> steps and values (once)
- *     cpu.c       steps -> layout (once, or per tile), the backend table
+ *     cpu.c       compiles: lowers, lays out or chooses tiles; the backend table
+ *     layout.c    steps -> layouts of the whole, of tiles and regions; what they need
+ *     session.c   working memory, whole runs, tiles, regions
  *     execute.c   runs a layout's tasks on the pool
  *     run_*.c     what each kind of step does to a few rows */
 #ifndef FM_BACKEND_CPU_PROGRAM_H
@@ -104,7 +106,7 @@ struct cpu_step {
 struct backend_program {
     const struct graph *graph;
     struct arena *arena;
-    struct pool *pool;
+    int threads; /* what layouts are cut for */
     const struct kernel_set *kernels;
     struct plan_value *plan_value;
     struct cpu_value *value;
@@ -120,23 +122,31 @@ struct backend_program {
     size_t scratch_bytes; /* of one thread */
     size_t weights_bytes;
     double macs;
-    bool exact;
+    bool exact; /* the field is bounded */
+    bool local; /* no step looks at all of what comes from the input */
     /* tiles */
     int frame_w, frame_h; /* of output 0 */
     int tile_w, tile_h;   /* in output pixels; 0: whole */
     int tile;             /* as reported, in input pixels */
     struct arena *layout_arena;
+    bool laid_out; /* else sessions lay out what they are asked for */
     size_t held_bytes;      /* by a session, what laying out tiles takes included */
     struct plan_layout layout; /* whole, or of the largest tile */
+    bool writes_whole; /* output 0 is made by a whole step: regions are cut out of it */
 };
 
 struct cpu_tasks; /* run state of a layout's tasks, execute.c */
 
 struct backend_session {
     const struct backend_program *program;
+    struct pool *pool;
     const struct plan_layout *layout; /* being run */
-    struct plan_layout tile_layout;
-    struct arena *tile_arena, *work_arena; /* reset for every tile */
+    struct plan_layout part;          /* the last tile's or region's layout */
+    struct rect part_out;             /* what it makes; empty: nothing yet */
+    struct rect part_need;            /* what it reads */
+    struct arena *part_arena, *work_arena; /* reset for every part */
+    bool viewed; /* the arrays of this run hold these parts of input 0 and output 0 */
+    struct backend_region view;
     uint8_t *memory;
     size_t memory_bytes;
     float *zero;
@@ -245,6 +255,39 @@ static inline uint8_t *cpu_flat(const struct backend_session *s, int v)
 {
     return s->program->value[v].memory == MEMORY_ARENA ? s->memory + cpu_plan_value(s, v)->offset : s->bound[v];
 }
+
+/* Which pixels of a value its array holds: an external one may be a part. */
+static inline struct rect cpu_view(const struct backend_session *s, int v)
+{
+    const enum cpu_memory memory = s->program->value[v].memory;
+    const struct plan_value *p = cpu_plan_value(s, v);
+    if (s->viewed && memory == MEMORY_INPUT) return s->view.in;
+    if (s->viewed && memory == MEMORY_OUTPUT) return s->view.out;
+    return rect_whole(p->width, p->height);
+}
+
+/* ---- layouts (layout.c) ---- */
+
+/* Lays out the part `part` of output 0, or everything (NULL). */
+int cpu_lay_out(const struct backend_program *p, struct arena *arena, struct arena *work, const struct rect *part,
+    struct plan_layout *out, struct fm_error *error);
+/* The program's own layout, in tiles where options or memory ask for them. */
+int cpu_choose_tile(struct backend_program *p, const struct backend_options *o, struct fm_error *error);
+int cpu_tiles_x(const struct backend_program *p);
+int cpu_tiles_y(const struct backend_program *p);
+struct rect cpu_tile(const struct backend_program *p, int column, int row); /* of output 0 */
+/* What a layout reads of input 0. */
+struct rect cpu_need_of(const struct backend_program *p, const struct plan_value *values);
+bool cpu_can_region(const struct backend_program *p);
+struct rect cpu_region_need(const struct backend_program *p, struct rect out);
+size_t cpu_region_bytes(const struct backend_program *p, int out_w, int out_h);
+
+/* ---- sessions (session.c) ---- */
+
+int cpu_session_create(const struct backend_program *p, struct pool *pool, struct backend_session **out, struct fm_error *error);
+int cpu_session_warm(struct backend_session *s, struct fm_error *error);
+void cpu_session_destroy(struct backend_session **session);
+int cpu_submit(struct backend_session *session, const struct backend_call *call, uint64_t *ticket, struct fm_error *error);
 
 /* ---- execution (execute.c) ---- */
 

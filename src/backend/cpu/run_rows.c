@@ -47,14 +47,14 @@ static void clear_margins(const struct cpu_call *call, int v)
     }
 }
 
-/* Where row y, channel 0 of an NCHW float32 array starts. */
+/* Where row y, channel 0, column 0 of an NCHW float32 array starts (maybe outside the memory, when the array holds a part). */
 static float *array_row(const struct cpu_call *call, int v, int y, ptrdiff_t *plane)
 {
     const struct backend_session *s = call->session;
-    const struct plan_value *p = cpu_plan_value(s, v);
-    const int channels = s->program->value[v].channels;
-    *plane = (ptrdiff_t) p->height * p->width;
-    return (float *) (void *) cpu_flat(s, v) + (ptrdiff_t) call->picture * channels * *plane + (ptrdiff_t) y * p->width;
+    const struct rect view = cpu_view(s, v);
+    *plane = (ptrdiff_t) view.w * view.h;
+    return (float *) (void *) cpu_flat(s, v) + (ptrdiff_t) call->picture * s->program->value[v].channels * *plane +
+           (ptrdiff_t) (y - view.y) * view.w - view.x;
 }
 
 int cpu_run_load(const struct cpu_call *call)
@@ -77,20 +77,31 @@ int cpu_run_load(const struct cpu_call *call)
     return FM_OK;
 }
 
+/* The part of a call's piece that the output array holds: a region is rounded outward to the step's grid, the array is not. */
+static struct rect stored(const struct cpu_call *call, int v)
+{
+    const struct rect view = cpu_view(call->session, v);
+    const int x0 = call->x0 > view.x ? call->x0 : view.x, x1 = call->x1 < view.x + view.w ? call->x1 : view.x + view.w;
+    const int y0 = call->y0 > view.y ? call->y0 : view.y, y1 = call->y1 < view.y + view.h ? call->y1 : view.y + view.h;
+    return (struct rect){x0, y0, x1 - x0, y1 - y0};
+}
+
 int cpu_run_store(const struct cpu_call *call)
 {
     const struct backend_session *s = call->session;
     const int from = in_value(call, 0), to = call->shape->out[0], channels = s->program->value[from].channels;
     const ptrdiff_t block = cpu_block(s, from);
-    for (int y = call->y0; y < call->y1; y++) {
+    const struct rect part = stored(call, to);
+    if (rect_is_empty(part)) return FM_OK;
+    for (int y = part.y; y < part.y + part.h; y++) {
         ptrdiff_t plane;
         float *dst = array_row(call, to, y, &plane);
         const float *row = cpu_row(s, from, call->picture, y);
         if (s->program->value[from].form == FORM_BLOCKED) {
-            rows_of(call)->store_blocked(row, block, channels, dst, plane, call->x0, call->x1);
+            rows_of(call)->store_blocked(row, block, channels, dst, plane, part.x, part.x + part.w);
         } else {
             for (int c = 0; c < channels; c++)
-                memcpy(dst + c * plane + call->x0, row + c * block + call->x0, (size_t) (call->x1 - call->x0) * sizeof *row);
+                memcpy(dst + c * plane + part.x, row + c * block + part.x, (size_t) part.w * sizeof *row);
         }
     }
     return FM_OK;
@@ -199,25 +210,41 @@ int cpu_run_binary(const struct cpu_call *call)
     return FM_OK;
 }
 
+/* Into rows, or into the caller's array. A region that starts inside a block of r columns has that block made in scratch memory. */
 int cpu_run_shuffle(const struct cpu_call *call)
 {
     const struct backend_session *s = call->session;
     const int from = in_value(call, 0), to = call->shape->out[0], r = call->step->u.shuffle.r;
-    const struct plan_value *p = cpu_plan_value(s, to);
-    const bool array = p->flat;
+    const int channels = call->step->u.shuffle.channels;
+    const bool array = cpu_plan_value(s, to)->flat, crd = call->step->u.shuffle.crd;
+    const struct rect part = array ? stored(call, to) : (struct rect){call->x0, call->y0, call->x1 - call->x0, call->y1 - call->y0};
+    if (rect_is_empty(part)) return FM_OK;
+    const struct rows_kernels *k = rows_of(call);
+    const bool blocked = s->program->value[from].form == FORM_BLOCKED;
+    const float *row = cpu_row(s, from, call->picture, call->y0 / r);
+    const ptrdiff_t block = cpu_block(s, from);
     float *out[16];
     ptrdiff_t plane = cpu_block(s, to);
     for (int i = 0; i < r; i++) {
         const int y = call->y0 + i;
-        if (y >= call->y1)
-            out[i] = NULL;
-        else
-            out[i] = array ? array_row(call, to, y, &plane) : cpu_row(s, to, call->picture, y);
+        const bool wanted = y >= part.y && y < part.y + part.h;
+        out[i] = !wanted ? NULL : array ? array_row(call, to, y, &plane) : cpu_row(s, to, call->picture, y);
     }
-    const float *row = cpu_row(s, from, call->picture, call->y0 / r);
-    const struct rows_kernels *k = rows_of(call);
-    (s->program->value[from].form == FORM_BLOCKED ? k->shuffle_blocked : k->shuffle_planar)(row, cpu_block(s, from),
-        call->step->u.shuffle.channels, r, call->step->u.shuffle.crd, out, plane, call->x0 / r, (call->x1 + r - 1) / r, call->x1);
+    int x = part.x / r;
+    const int skip = part.x % r, end = part.x + part.w;
+    if (skip) {
+        float *patch[16] = {NULL}, *first = (float *) call->scratch - (ptrdiff_t) x * r; /* [r][channels][r] */
+        for (int i = 0; i < r; i++) patch[i] = out[i] ? first + (ptrdiff_t) i * channels * r : NULL;
+        (blocked ? k->shuffle_blocked : k->shuffle_planar)(row, block, channels, r, crd, patch, r, x, x + 1, (x + 1) * r);
+        const int last = (x + 1) * r < end ? (x + 1) * r : end;
+        for (int i = 0; i < r; i++)
+            for (int c = 0; out[i] && c < channels; c++)
+                memcpy(
+                    out[i] + c * plane + part.x, patch[i] + (ptrdiff_t) c * r + part.x, (size_t) (last - part.x) * sizeof(float));
+        x++;
+    }
+    if (x * r < end)
+        (blocked ? k->shuffle_blocked : k->shuffle_planar)(row, block, channels, r, crd, out, plane, x, (end + r - 1) / r, end);
     if (!array) clear_margins(call, to);
     return FM_OK;
 }

@@ -55,6 +55,26 @@ static int null_program_step(const struct backend_program *program, int index, s
     return FM_ERR_EOS;
 }
 
+static bool null_can_region(const struct backend_program *program)
+{
+    (void) program;
+    return false;
+}
+
+static struct rect null_region_need(const struct backend_program *program, struct rect out)
+{
+    (void) program;
+    return out;
+}
+
+static size_t null_region_bytes(const struct backend_program *program, int out_w, int out_h)
+{
+    (void) program;
+    (void) out_w;
+    (void) out_h;
+    return 0;
+}
+
 static void null_session_destroy(struct backend_session **session)
 {
     struct backend_session *s = *session;
@@ -65,8 +85,10 @@ static void null_session_destroy(struct backend_session **session)
     core_free(s);
 }
 
-static int null_session_create(const struct backend_program *program, struct backend_session **out, struct fm_error *error)
+static int null_session_create(
+    const struct backend_program *program, struct pool *pool, struct backend_session **out, struct fm_error *error)
 {
+    (void) pool;
     const struct graph *g = program->graph;
     struct backend_session *s = core_calloc(1, sizeof *s);
     *out = s;
@@ -86,6 +108,13 @@ static int null_session_create(const struct backend_program *program, struct bac
 fail:
     null_session_destroy(out);
     return core_fail_nomem(error, 0);
+}
+
+static int null_session_warm(struct backend_session *session, struct fm_error *error)
+{
+    (void) session;
+    (void) error;
+    return FM_OK;
 }
 
 static int null_submit(struct backend_session *s, const struct backend_call *call, uint64_t *ticket, struct fm_error *error)
@@ -127,7 +156,11 @@ const struct backend backend_null = {
     .program_destroy = null_program_destroy,
     .program_info = null_program_info,
     .program_step = null_program_step,
+    .can_region = null_can_region,
+    .region_need = null_region_need,
+    .region_bytes = null_region_bytes,
     .session_create = null_session_create,
+    .session_warm = null_session_warm,
     .session_destroy = null_session_destroy,
     .submit = null_submit,
     .wait = null_wait,
