@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* The reader: a loader of libvips chosen by the file's content, colours made ours, rows turned upright. */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "media/sniff.h"
+#include "media/still.h"
+#include "media/still_colour.h"
+#include "media/still_meta.h"
+#include "media/still_turn.h"
+#include "media/vips_load.h"
+
+enum {
+    STRIP_BYTES = 1 << 20, /* asked of libvips at a time */
+    MAX_SIDE = 1 << 20,
+};
+#define MAX_PIXELS ((int64_t) 1 << 36)
+
+struct still_reader {
+    char *path;
+    VipsImage *image;  /* in the delivered format, not yet turned; NULL once `decoded` holds it */
+    int width, height; /* of `image` */
+    int orientation;   /* EXIF: 1..8 */
+    uint8_t *decoded;  /* the whole, not yet turned, for orientations that need it */
+    size_t decoded_size;
+    int low_bits; /* samples come shifted left: how many bits mean something (0: all of them) */
+    int next_row;
+    bool failed;
+    struct sniff sniff;
+    struct still_info info;
+    struct still_meta *meta;
+};
+
+static int damaged(const char *path, struct fm_error *error)
+{
+    char reason[320];
+    vips_load_reason(reason, sizeof reason);
+    return core_fail(error, FM_ERR_FORMAT, "%s: is damaged or cut short%s%s", path, *reason ? ": " : "", reason);
+}
+
+static int call_loader(enum sniff_kind kind, VipsSource *source, VipsImage **out)
+{
+#define OPTIONS "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR
+    switch (kind) {
+    case SNIFF_PNG: return vl.vips_pngload_source(source, out, OPTIONS, NULL);
+    case SNIFF_JPEG:
+        return vl.vips_jpegload_source(source, out, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_WARNING, NULL);
+    case SNIFF_WEBP: return vl.vips_webpload_source(source, out, OPTIONS, NULL);
+    case SNIFF_TIFF: return vl.vips_tiffload_source(source, out, OPTIONS, NULL);
+    case SNIFF_HEIF:
+    case SNIFF_AVIF: return vl.vips_heifload_source(source, out, OPTIONS, NULL);
+    case SNIFF_JXL: return vl.vips_jxlload_source(source, out, OPTIONS, NULL);
+    case SNIFF_GIF: return vl.vips_gifload_source(source, out, OPTIONS, NULL);
+    case SNIFF_PPM: return vl.vips_ppmload_source(source, out, OPTIONS, NULL);
+    }
+#undef OPTIONS
+    return -1;
+}
+
+static int load(struct still_reader *r, int fd, VipsImage **out, struct fm_error *error)
+{
+    int code = FM_OK;
+    if (r->sniff.kind == SNIFF_HEIF || r->sniff.kind == SNIFF_AVIF) code = vips_load_module("vips-heif", "heifload_source", error);
+    if (r->sniff.kind == SNIFF_JXL) code = vips_load_module("vips-jxl", "jxlload_source", error);
+    if (code != FM_OK) {
+        core_fail_prefix(error, "%s", r->path);
+        return code;
+    }
+    vl.vips_error_clear();
+    VipsSource *source = vl.vips_source_new_from_descriptor(fd);
+    if (!source) return damaged(r->path, error);
+    const int status = call_loader(r->sniff.kind, source, out);
+    vl.g_object_unref(source);
+    return status == 0 ? FM_OK : damaged(r->path, error);
+}
+
+static int image_int(VipsImage *image, const char *name, int otherwise)
+{
+    int value;
+    return vl.vips_image_get_typeof(image, name) && vl.vips_image_get_int(image, name, &value) == 0 ? value : otherwise;
+}
+
+/* One picture, of a size that can be. */
+static int check_header(struct still_reader *r, VipsImage *image, struct fm_error *error)
+{
+    const int pages = image_int(image, VIPS_META_N_PAGES, 1);
+    const bool film = r->sniff.kind == SNIFF_GIF || r->sniff.kind == SNIFF_WEBP;
+    if (pages > 1 && r->sniff.kind == SNIFF_HEIF) {
+        still_note(&r->info, "the file holds several pictures, the primary one is read");
+    } else if (pages > 1) {
+        return core_fail(error, FM_ERR_UNSUPPORTED,
+            film ? "%s: has %d frames: stills only, videos are another command's"
+                 : "%s: has %d pages: split it into single pictures first",
+            r->path, pages);
+    }
+    r->width = vl.vips_image_get_width(image);
+    r->height = vl.vips_image_get_height(image);
+    if (r->width < 1 || r->height < 1 || r->width > MAX_SIDE || r->height > MAX_SIDE || (int64_t) r->width * r->height > MAX_PIXELS)
+        return core_fail(
+            error, FM_ERR_UNSUPPORTED, "%s: says it is %d x %d pixels, which is beyond what is read", r->path, r->width, r->height);
+    return FM_OK;
+}
+
+/* What will lie in memory decoded, by the format and by turning. */
+static int plan_memory(struct still_reader *r, VipsImage *loaded, struct fm_error *error)
+{
+    const bool progressive = image_int(loaded, "interlaced", 0) || image_int(loaded, "jpeg-multiscan", 0) || r->sniff.interlaced;
+    const bool by_rows =
+        (r->sniff.kind == SNIFF_PNG || r->sniff.kind == SNIFF_JPEG || r->sniff.kind == SNIFF_TIFF || r->sniff.kind == SNIFF_PPM) &&
+        !progressive;
+    const int64_t pixels = (int64_t) r->width * r->height;
+    int64_t bytes = pixels * (int64_t) pixel_bytes(r->info.format);
+    r->info.streams = by_rows && r->orientation <= 2;
+    if (r->info.streams) return FM_OK;
+    if (r->sniff.kind == SNIFF_JPEG && progressive && r->orientation <= 2) bytes *= 2; /* coefficients */
+    const int64_t machine = (int64_t) sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    if (machine > 0 && bytes > machine / 2)
+        return core_fail(error, FM_ERR_UNSUPPORTED,
+            "%s: %d x %d pixels have to be held decoded (%.1f GB), more than half of this machine's memory", r->path, r->width,
+            r->height, (double) bytes / 1e9);
+    r->info.decoded_bytes = (size_t) bytes;
+    return FM_OK;
+}
+
+static int open_loaded(struct still_reader *r, VipsImage *loaded, struct fm_error *error)
+{
+    int code = check_header(r, loaded, error);
+    if (code == FM_OK) code = still_colour(loaded, r->path, &r->image, &r->info, error);
+    if (code != FM_OK) return code;
+    r->orientation = vl.vips_image_get_orientation(loaded);
+    if (r->orientation < 1 || r->orientation > 8) r->orientation = 1;
+    const bool sideways = r->orientation > 4;
+    r->info.width = sideways ? r->height : r->width;
+    r->info.height = sideways ? r->width : r->height;
+    const int depth = image_int(loaded, "heif-bitdepth", 16);
+    if (r->info.format.bits == 16 && depth > 8 && depth < 16) r->low_bits = depth;
+    memcpy(r->info.loader, r->sniff.name, strlen(r->sniff.name) + 1);
+    code = plan_memory(r, loaded, error);
+    if (code != FM_OK) return code;
+    code = still_meta_create(r->image, r->orientation != 1, &r->meta);
+    return code == FM_OK ? FM_OK : core_fail_nomem(error, 0);
+}
+
+int still_open(const char *path, struct still_reader **out, struct still_info *info, struct fm_error *error)
+{
+    struct sniff sniff;
+    int fd = -1;
+    *out = NULL;
+    int code = sniff_open(path, &fd, &sniff, error);
+    if (code == FM_OK) code = vips_load(error);
+    if (code != FM_OK) {
+        if (fd >= 0) close(fd);
+        return code;
+    }
+    VipsImage *loaded = NULL;
+    struct still_reader *r = core_calloc(1, sizeof *r);
+    if (r) r->path = core_strdup(path);
+    if (!r || !r->path) {
+        code = core_fail_nomem(error, sizeof *r);
+    } else {
+        r->sniff = sniff;
+        code = load(r, fd, &loaded, error);
+        if (code == FM_OK) code = open_loaded(r, loaded, error);
+    }
+    if (loaded) vl.g_object_unref(loaded);
+    close(fd); /* the source has one of its own */
+    if (code != FM_OK) {
+        still_close(&r);
+        return code;
+    }
+    *info = r->info;
+    *out = r;
+    return FM_OK;
+}
+
+/* 10 and 12 bits come in the upper bits: the lower ones are filled with them again, so that white is 65535. */
+static void fill_low_bits(uint16_t *samples, size_t count, int bits)
+{
+    for (size_t i = 0; i < count; i++) samples[i] = (uint16_t) (samples[i] | samples[i] >> bits);
+}
+
+/* Rows [y0, y1) of the image as it lies in the file. The region is made anew for each call, since libvips ties one to a thread. */
+static int fetch(struct still_reader *r, uint8_t *to, int y0, int y1, struct fm_error *error)
+{
+    const size_t stride = (size_t) r->width * pixel_bytes(r->info.format);
+    const int strip = stride >= STRIP_BYTES / 8 ? 8 : (int) (STRIP_BYTES / stride);
+    char warning[160];
+    vl.vips_error_clear();
+    vips_load_listen(warning, sizeof warning);
+    VipsRegion *region = vl.vips_region_new(r->image);
+    bool good = region;
+    for (int y = y0; good && y < y1; y += strip) {
+        const VipsRect rect = {0, y, r->width, y1 - y < strip ? y1 - y : strip};
+        good = vl.vips_region_prepare(region, &rect) == 0;
+        for (int i = 0; good && i < rect.height; i++) {
+            uint8_t *row = to + (size_t) (y - y0 + i) * stride;
+            memcpy(row, region->data + (size_t) (y + i - region->valid.top) * (size_t) VIPS_REGION_LSKIP(region), stride);
+            if (r->low_bits) fill_low_bits((uint16_t *) (void *) row, stride / 2, r->low_bits);
+        }
+    }
+    if (region) vl.g_object_unref(region);
+    vips_load_listen(NULL, 0);
+    return good ? FM_OK : damaged(r->path, error);
+}
+
+/* The whole file into memory, for orientations that start anywhere but at its first row. */
+static int decode(struct still_reader *r, struct fm_error *error)
+{
+    if (r->decoded) return FM_OK;
+    r->decoded_size = r->info.decoded_bytes;
+    r->decoded = core_alloc_pages(r->decoded_size);
+    if (!r->decoded) return core_fail_nomem(error, r->decoded_size);
+    const int code = fetch(r, r->decoded, 0, r->height, error);
+    vl.g_object_unref(r->image);
+    r->image = NULL;
+    return code;
+}
+
+int still_read(struct still_reader *r, struct band *to, int y0, int y1, struct fm_error *error)
+{
+    if (r->failed) return core_fail(error, FM_ERR_FORMAT, "%s: has failed before", r->path);
+    if (y0 != r->next_row || y1 < y0 || y1 > r->info.height || to->y0 > y0 || to->y1 < y1 || to->width != r->info.width)
+        return core_fail(error, FM_ERR_ARGUMENT, "%s: rows %d to %d are not the next ones", r->path, y0, y1);
+    if (y0 == y1) return FM_OK;
+    const int bytes = (int) pixel_bytes(r->info.format);
+    int code = FM_OK;
+    if (r->orientation <= 2) {
+        code = fetch(r, band_row(to, y0), y0, y1, error);
+        if (code == FM_OK && r->orientation == 2) still_turn_mirror(band_row(to, y0), r->width, y1 - y0, bytes);
+    } else {
+        code = decode(r, error);
+        if (code == FM_OK) still_turn_rows(r->decoded, r->width, r->height, bytes, r->orientation, band_row(to, y0), y0, y1);
+    }
+    r->failed = code != FM_OK;
+    r->next_row = y1;
+    return code;
+}
+
+struct still_meta *still_reader_meta(const struct still_reader *reader)
+{
+    return still_meta_ref(reader->meta);
+}
+
+void still_close(struct still_reader **reader)
+{
+    struct still_reader *r = *reader;
+    *reader = NULL;
+    if (!r) return;
+    if (r->image) vl.g_object_unref(r->image);
+    core_free_pages(r->decoded, r->decoded_size);
+    still_meta_unref(&r->meta);
+    core_free(r->path);
+    core_free(r);
+}
