@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Lanczos resampling of any picture size to any other, by regions: an output pixel's value depends only on the picture, never on the
- * region it was computed in. Separable, three lobes, widened when shrinking (antialiased); edges repeat; weights of a pixel sum to
- * exactly one as far as floats can. The pixel grid is the usual one: outer edges of both pictures meet. */
+/* Lanczos resampling of any picture size to any other, by regions: an output pixel's value depends only on the picture, never on
+ * the region it was computed in. Separable, three lobes, widened when shrinking (antialiased); edges repeat; weights of a pixel sum
+ * to exactly one as far as floats can. The pixel grid is the usual one: outer edges of both pictures meet. */
 #ifndef FM_CONVERT_RESAMPLE_H
 #define FM_CONVERT_RESAMPLE_H
 
@@ -21,8 +21,8 @@ void resampler_destroy(struct resampler **r); /* accepts NULL contents, sets NUL
 /* Which input pixels the output pixels of `out` need. */
 struct rect resampler_need(const struct resampler *r, struct rect out);
 
-/* Computes out->at (reserved by the caller, as many channels as `in`); `in` holds at least what is needed. `scratch` is a window that
- * the call may use and grow. FM_OK or FM_ERR_NOMEM. */
+/* Computes out->at (reserved by the caller, as many channels as `in`); `in` holds at least what is needed. `scratch` is a window
+ * that the call may use and grow. FM_OK or FM_ERR_NOMEM. */
 int resampler_run(const struct resampler *r, struct pool *pool, uint32_t cpu_flags, const struct window *in, struct window *out,
                   struct window *scratch);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A window: a rectangle of a picture held as float planes, the form in which pictures are computed on. Samples are in [0, 1] for
- * pictures (networks may overshoot). Grey pictures have one colour channel, others three (R, G, B); alpha travels in a window of its
- * own. One thread at a time writes a window; the memory grows and is kept for the next use. */
+ * pictures (networks may overshoot). Grey pictures have one colour channel, others three (R, G, B); alpha travels in a window of
+ * its own. One thread at a time writes a window; the memory grows and is kept for the next use. */
 #ifndef FM_FRAME_WINDOW_H
 #define FM_FRAME_WINDOW_H
 

@@ -8,7 +8,8 @@
 #define KERNEL_ENTRY(name, isa) &name##_##isa,
 #define KERNEL_SET(isa_, vector_) \
     static const struct kernel_set kernel_set_##isa_ = { \
-        .isa = #isa_, .vector = vector_, .conv = { KERNEL_CONVOLUTIONS(KERNEL_ENTRY, isa_) NULL }, .rows = &rows_##isa_, \
+        .isa = #isa_, .vector = vector_, .conv = { KERNEL_CONVOLUTIONS(KERNEL_ENTRY, isa_) NULL }, \
+        .rows = &rows_##isa_, .pixels = &pixels_##isa_, \
     };
 
 KERNEL_SET(c, 4)

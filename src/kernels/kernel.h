@@ -101,7 +101,8 @@ struct kernel_set {
     const char *isa; /* "c", "avx2", "avx512", "neon" */
     int vector;      /* floats in a vector = channels in a block: 4, 8 or 16 */
     const struct conv_algorithm *conv[KERNEL_ALGORITHM_MAX]; /* NULL-terminated */
-    const struct rows_kernels *rows; /* rows.h */
+    const struct rows_kernels *rows;     /* rows.h */
+    const struct pixels_kernels *pixels; /* pixels.h */
 };
 
 /* The set for given CPU flags (cpu.h): the best ISA among them. Any thread; never NULL. */

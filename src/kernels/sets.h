@@ -6,6 +6,7 @@
 #include "kernels/kernel.h"
 
 struct rows_kernels;
+struct pixels_kernels;
 
 #define KERNEL_CONVOLUTIONS(X, isa) \
     X(winograd6, isa) X(winograd4, isa) X(winograd4k5, isa) \
@@ -15,7 +16,8 @@ struct rows_kernels;
 #define KERNEL_DECLARE(name, isa) extern const struct conv_algorithm name##_##isa;
 #define KERNEL_DECLARE_SET(isa) \
     KERNEL_CONVOLUTIONS(KERNEL_DECLARE, isa) \
-    extern const struct rows_kernels rows_##isa;
+    extern const struct rows_kernels rows_##isa; \
+    extern const struct pixels_kernels pixels_##isa;
 
 KERNEL_DECLARE_SET(c)
 KERNEL_DECLARE_SET(avx2)
