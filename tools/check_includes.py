@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-FLOORS = [["core"], ["frame", "kernels", "graph"], ["model", "plan", "convert"], ["backend"], ["session"], ["media", "mill"], ["tasks"], ["api"]]
+FLOORS = [["core"], ["frame", "kernels", "graph"], ["model", "plan", "convert", "net"], ["backend"], ["session"], ["media", "mill"], ["tasks"], ["api"]]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FACES = ["cli", "server", "examples"]
 MEDIA = re.compile(r"^(libav|libsw|vips/)")
