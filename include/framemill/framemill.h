@@ -13,8 +13,10 @@
 #include "engine.h"
 #include "error.h"
 #include "model.h"
+#include "models.h"
 #include "plan.h"
 #include "session.h"
 #include "tensor.h"
+#include "upscale.h"
 
 #endif
