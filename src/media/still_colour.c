@@ -140,6 +140,10 @@ fail:
 
 int still_colour_grey_to_rgb(VipsImage **image)
 {
-    if (vl.vips_image_get_bands(*image) > 2 || profile_colours(*image) != 1) return 0;
-    return to_srgb_by_profile(image, vl.vips_image_get_format(*image) == VIPS_FORMAT_USHORT ? 16 : 8);
+    const bool wide = vl.vips_image_get_format(*image) == VIPS_FORMAT_USHORT;
+    if (vl.vips_image_get_bands(*image) > 2) return 0;
+    if (profile_colours(*image) == 1) return to_srgb_by_profile(image, wide ? 16 : 8);
+    VipsImage *result = NULL;
+    const int status = vl.vips_colourspace(*image, &result, wide ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB, NULL);
+    return step(image, result, status);
 }

@@ -10,8 +10,8 @@
  * changed to info->note. FM_ERR_UNSUPPORTED: other samples, other channels. `path` is for messages. */
 int still_colour(VipsImage *in, const char *path, VipsImage **out, struct still_info *info, struct fm_error *error);
 
-/* For formats that know RGB only: a grey picture with a profile of its own becomes sRGB by it, others are left to the saver. Takes the
- * reference *image and gives another. */
+/* For formats that know RGB only: a grey picture becomes RGB, by its profile when it has one. Takes the reference *image and gives
+ * another; on failure it is as it was. */
 int still_colour_grey_to_rgb(VipsImage **image);
 
 /* Adds a remark, apart by "; ". */

@@ -20,8 +20,8 @@ static bool starts(const char *name, const char *with)
 static bool travels(const char *name)
 {
     static const char *const kept[] = {"exif-", VIPS_META_ICC_NAME, VIPS_META_XMP_NAME, VIPS_META_IPTC_NAME,
-        VIPS_META_PHOTOSHOP_NAME, VIPS_META_IMAGEDESCRIPTION, VIPS_META_RESOLUTION_UNIT, "png-comment-", "gif-comment",
-        "jpeg-thumbnail-data"};
+        VIPS_META_PHOTOSHOP_NAME, VIPS_META_ORIENTATION, VIPS_META_IMAGEDESCRIPTION, VIPS_META_RESOLUTION_UNIT, "png-comment-",
+        "gif-comment", "jpeg-thumbnail-data"};
     if (strcmp(name, "exif-ifd0-Orientation") == 0 || strcmp(name, "exif-ifd1-Orientation") == 0) return false;
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         if (starts(name, kept[i])) return true;
@@ -49,6 +49,7 @@ int still_meta_create(VipsImage *from, bool turned, struct still_meta **out)
     vl.vips_image_init_fields(meta->header, 1, 1, 1, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE, VIPS_INTERPRETATION_B_W,
         vl.vips_image_get_xres(from), vl.vips_image_get_yres(from));
     vl.vips_image_map(from, copy_field, meta->header);
+    vl.vips_image_set_int(meta->header, VIPS_META_ORIENTATION, 1); /* or savers keep what the EXIF says */
     if (turned) vl.vips_image_remove(meta->header, "jpeg-thumbnail-data");
     *out = meta;
     return FM_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The reader: a loader of libvips chosen by the file's content, colours made ours, rows turned upright. */
 #define _GNU_SOURCE
-#include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +61,10 @@ static int call_loader(enum sniff_kind kind, VipsSource *source, VipsImage **out
     return -1;
 }
 
+/* libvips looks at a JPEG's complaints before it decodes the next 8 rows, so those about the last rows are seen by nobody: they stay
+ * in its text of errors, which is one for all threads. The last rows of a JPEG are therefore read while no other JPEG is. */
+static pthread_rwlock_t jpeg_lock = PTHREAD_RWLOCK_INITIALIZER;
+
 static int load(struct still_reader *r, int fd, VipsImage **out, struct fm_error *error)
 {
     int code = FM_OK;
@@ -73,7 +77,10 @@ static int load(struct still_reader *r, int fd, VipsImage **out, struct fm_error
     vl.vips_error_clear();
     VipsSource *source = vl.vips_source_new_from_descriptor(fd);
     if (!source) return damaged(r->path, error);
+    const bool jpeg = r->sniff.kind == SNIFF_JPEG;
+    if (jpeg) pthread_rwlock_rdlock(&jpeg_lock);
     const int status = call_loader(r->sniff.kind, source, out);
+    if (jpeg) pthread_rwlock_unlock(&jpeg_lock);
     vl.g_object_unref(source);
     return status == 0 ? FM_OK : damaged(r->path, error);
 }
@@ -183,27 +190,50 @@ static void fill_low_bits(uint16_t *samples, size_t count, int bits)
     for (size_t i = 0; i < count; i++) samples[i] = (uint16_t) (samples[i] | samples[i] >> bits);
 }
 
+static bool jpeg_complained(void)
+{
+    char text[320];
+    vips_load_reason(text, sizeof text);
+    if (!strstr(text, "VipsJpeg")) return false;
+    vl.vips_error("framemill", "%s", text); /* for the message to come */
+    return true;
+}
+
+static bool fetch_strip(struct still_reader *r, VipsRegion *region, uint8_t *to, int y, int rows)
+{
+    const size_t stride = (size_t) r->width * pixel_bytes(r->info.format);
+    const VipsRect rect = {0, y, r->width, rows};
+    const bool jpeg = r->sniff.kind == SNIFF_JPEG, last = jpeg && y + rows == r->height;
+    if (last)
+        pthread_rwlock_wrlock(&jpeg_lock);
+    else if (jpeg)
+        pthread_rwlock_rdlock(&jpeg_lock);
+    if (last) vl.vips_error_clear();
+    const bool good = vl.vips_region_prepare(region, &rect) == 0 && !(last && jpeg_complained());
+    if (jpeg) pthread_rwlock_unlock(&jpeg_lock);
+    for (int i = 0; good && i < rows; i++) {
+        uint8_t *row = to + (size_t) i * stride;
+        memcpy(row, region->data + (size_t) (y + i - region->valid.top) * (size_t) VIPS_REGION_LSKIP(region), stride);
+        if (r->low_bits) fill_low_bits((uint16_t *) (void *) row, stride / 2, r->low_bits);
+    }
+    return good;
+}
+
 /* Rows [y0, y1) of the image as it lies in the file. The region is made anew for each call, since libvips ties one to a thread. */
 static int fetch(struct still_reader *r, uint8_t *to, int y0, int y1, struct fm_error *error)
 {
     const size_t stride = (size_t) r->width * pixel_bytes(r->info.format);
-    const int strip = stride >= STRIP_BYTES / 8 ? 8 : (int) (STRIP_BYTES / stride);
-    char warning[160];
+    const int most = stride >= STRIP_BYTES / 8 ? 8 : (int) (STRIP_BYTES / stride);
+    const int last = (r->height - 1) / 8 * 8; /* where the last strip of a JPEG begins */
     vl.vips_error_clear();
-    vips_load_listen(warning, sizeof warning);
     VipsRegion *region = vl.vips_region_new(r->image);
     bool good = region;
-    for (int y = y0; good && y < y1; y += strip) {
-        const VipsRect rect = {0, y, r->width, y1 - y < strip ? y1 - y : strip};
-        good = vl.vips_region_prepare(region, &rect) == 0;
-        for (int i = 0; good && i < rect.height; i++) {
-            uint8_t *row = to + (size_t) (y - y0 + i) * stride;
-            memcpy(row, region->data + (size_t) (y + i - region->valid.top) * (size_t) VIPS_REGION_LSKIP(region), stride);
-            if (r->low_bits) fill_low_bits((uint16_t *) (void *) row, stride / 2, r->low_bits);
-        }
+    for (int y = y0, rows; good && y < y1; y += rows) {
+        rows = y1 - y < most ? y1 - y : most;
+        if (y < last && y + rows > last) rows = last - y;
+        good = fetch_strip(r, region, to + (size_t) (y - y0) * stride, y, rows);
     }
     if (region) vl.g_object_unref(region);
-    vips_load_listen(NULL, 0);
     return good ? FM_OK : damaged(r->path, error);
 }
 
