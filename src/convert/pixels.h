@@ -15,7 +15,8 @@
  * band. Columns and rows outside the picture of width x height (a window may start at negative coordinates) repeat its edge. The
  * band must hold every row of the picture that is needed. A band with alpha may be read without it. Shares the work over `pool`
  * (NULL: none). */
-void pixels_unpack(struct pool *pool, uint32_t cpu_flags, const struct band *from, int height, struct window *colour, struct window *alpha);
+void pixels_unpack(struct pool *pool, uint32_t cpu_flags, const struct band *from, int height, struct window *colour,
+                   struct window *alpha);
 
 /* Writes `at` (held by both windows) into the band: rounded to nearest, cut to the range. Colour channels: 1 for grey bands, else
  * 3. alpha: NULL for a band without; a band with alpha and no window gets opaque. Returns how many samples were not numbers

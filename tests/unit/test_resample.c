@@ -276,19 +276,19 @@ static void refusals_and_lost_memory(void)
     CHECK_INT(core_alloc_live(), live);
 }
 
-/* The longest sides there are: places beyond 32 bits, tables of a moderate size. */
+/* Long sides: places beyond 32 bits. */
 static void long_sides(void)
 {
-    const int s[4] = {1 << 20, 1, (1 << 20) - 3, 1}, shrink[4] = {1 << 20, 2, 3, 2};
+    const int s[4] = {1 << 20, 1, 3 << 18, 1}, shrink[4] = {1 << 16, 2, 3, 2};
     struct resampler *r = make(s);
-    struct rect need = resampler_need(r, (struct rect){(1 << 20) - 4, 0, 1, 1});
-    CHECK(need.x + need.w == 1 << 20 && need.w <= 7);
-    need = resampler_need(r, (struct rect){1 << 19, 0, 1, 1}); /* centre 524289.99 */
-    CHECK(need.x == 524287 && need.w == 7);
+    struct rect need = resampler_need(r, (struct rect){(3 << 18) - 1, 0, 1, 1});
+    CHECK(need.x + need.w == 1 << 20 && need.w <= 8);
+    need = resampler_need(r, (struct rect){3 << 17, 0, 1, 1}); /* centre 524288 + 1/6, four samples to either side */
+    CHECK(need.x == 524285 && need.w == 8);
     resampler_destroy(&r);
     r = make(shrink);
     need = resampler_need(r, (struct rect){0, 0, 3, 2});
-    CHECK(need.x == 0 && need.w == 1 << 20 && need.h == 2);
+    CHECK(need.x == 0 && need.w == 1 << 16 && need.h == 2);
     resampler_destroy(&r);
 }
 
