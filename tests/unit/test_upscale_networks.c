@@ -8,20 +8,21 @@ static const char *const networks[] = {"realesr-animevideov3/realesr-animevideov
     "acnet/arnet_b16_le.onnx"};
 #define N_NETWORKS ((int) (sizeof networks / sizeof *networks))
 
-static bool network_path(int i, char *path, size_t size)
+static const char *network_path(int i)
 {
     char relative[300];
     snprintf(relative, sizeof relative, "data/models/%s", networks[i]);
-    return check_shared(relative, path, size);
+    return check_shared(relative);
 }
 
 static void tiles_change_no_byte(void)
 {
+    static const int sizes[3] = {64, 200, 512}, tiles[3] = {9 * 2, 3, 2};
     struct kit_picture in = kit_make(530, 70, 3, 8);
     kit_write(kit_path("in.png"), &in);
     for (int i = 0; i < N_NETWORKS; i++) {
-        char path[1024];
-        if (!network_path(i, path, sizeof path)) {
+        const char *path = network_path(i);
+        if (!path) {
             kit_drop(&in);
             SKIP("%s is not there", networks[i]);
         }
@@ -32,10 +33,10 @@ static void tiles_change_no_byte(void)
         CHECK_INT(k.last.tiles, 1);
         kit_read(kit_path("whole.png"), &whole);
         for (int t = 0; t < 3; t++) {
-            params.tile = (const int[]){64, 200, 512}[t];
+            params.tile = sizes[t];
             k = KIT_RUN(params, path, kit_path("in.png"), kit_path("tiled.png"));
             CHECK_INT(k.code, FM_OK);
-            CHECK_INT(k.last.tiles, (const int[]){9 * 2, 3, 2}[t]);
+            CHECK_INT(k.last.tiles, tiles[t]);
             if (kit_read(kit_path("tiled.png"), &tiled))
                 CHECK_MSG(kit_same(&tiled, &whole), "%s with tiles of %d", networks[i], params.tile);
             kit_drop(&tiled);
@@ -64,8 +65,8 @@ static void pictures_keep_their_place(void)
                 in.rows.data[(y * 120 + x) * 3 + c] = (uint8_t) (128 + 90 * sin(x * 0.21 + c) * sin(y * 0.17 + 0.5 * c));
     kit_write(kit_path("in.png"), &in);
     for (int i = 0; i < N_NETWORKS; i++) {
-        char path[1024];
-        if (!network_path(i, path, sizeof path)) {
+        const char *path = network_path(i);
+        if (!path) {
             kit_drop(&in);
             SKIP("%s is not there", networks[i]);
         }
