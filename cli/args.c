@@ -99,7 +99,7 @@ bool args_flag(const struct args *args, const char *name)
     return args_value(args, name) != NULL;
 }
 
-static bool complain(const struct args *args, const char *name, const char *value, const char *wanted)
+bool args_complain(const struct args *args, const char *name, const char *value, const char *wanted)
 {
     fprintf(stderr, "framemill %s: --%s %s: not %s\n", args->command, name, value, wanted);
     return false;
@@ -114,8 +114,21 @@ bool args_int(const struct args *args, const char *name, int low, int high, int 
     errno = 0;
     const long value = strtol(text, &end, 10);
     snprintf(wanted, sizeof wanted, "a number from %d to %d", low, high);
-    if (end == text || *end || errno || value < low || value > high) return complain(args, name, text, wanted);
+    if (end == text || *end || errno || value < low || value > high) return args_complain(args, name, text, wanted);
     *out = (int) value;
+    return true;
+}
+
+bool args_number(const struct args *args, const char *name, double low, double high, double otherwise, double *out)
+{
+    const char *text = args_value(args, name);
+    *out = otherwise;
+    if (!text) return true;
+    char *end, wanted[64];
+    const double value = strtod(text, &end);
+    snprintf(wanted, sizeof wanted, "a number from %g to %g", low, high);
+    if (end == text || *end || !(value >= low && value <= high)) return args_complain(args, name, text, wanted);
+    *out = value;
     return true;
 }
 
@@ -135,7 +148,7 @@ bool args_bytes(const struct args *args, const char *name, size_t *out)
     else if (*end == 'G' || *end == 'g')
         shift = 30, end++;
     if (end == text || *end || errno || text[0] == '-' || !value || value > (SIZE_MAX >> shift) / 2)
-        return complain(args, name, text, "a number of bytes, such as 512M");
+        return args_complain(args, name, text, "a number of bytes, such as 512M");
     *out = (size_t) value << shift;
     return true;
 }
@@ -147,7 +160,8 @@ bool args_size(const struct args *args, const char *name, int *w, int *h)
     char *end = NULL, *end2 = NULL;
     const long a = strtol(text, &end, 10);
     const long b = *end == 'x' ? strtol(end + 1, &end2, 10) : 0;
-    if (a < 1 || b < 1 || a > 1 << 20 || b > 1 << 20 || !end2 || *end2) return complain(args, name, text, "a size such as 640x360");
+    if (a < 1 || b < 1 || a > 1 << 20 || b > 1 << 20 || !end2 || *end2)
+        return args_complain(args, name, text, "a size such as 640x360");
     *w = (int) a;
     *h = (int) b;
     return true;

@@ -25,10 +25,15 @@ const char *args_value(const struct args *args, const char *name);
 bool args_flag(const struct args *args, const char *name);
 /* A whole number in [low, high], or `otherwise` when not given. False after printing what is wrong. */
 bool args_int(const struct args *args, const char *name, int low, int high, int otherwise, int *out);
+/* A number in [low, high], decimals too, or `otherwise`. */
+bool args_number(const struct args *args, const char *name, double low, double high, double otherwise, double *out);
 /* A number of bytes with K, M or G. */
 bool args_bytes(const struct args *args, const char *name, size_t *out);
 /* WxH */
 bool args_size(const struct args *args, const char *name, int *w, int *h);
+
+/* For values that a command reads itself: prints "framemill COMMAND: --NAME VALUE: not WANTED". False. */
+bool args_complain(const struct args *args, const char *name, const char *value, const char *wanted);
 
 void args_print_options(const char *command);
 

@@ -8,8 +8,9 @@ static const struct {
     const char *name, *usage, *help;
     int (*run)(const struct args *args);
 } commands[] = {
+    {"upscale", "upscale IN... OUT [-s SCALE] [-m MODEL]", "pictures in, larger pictures out", command_upscale},
     {"run", "run MODEL [-i [NAME=]FILE.npy]... -o DIR", "runs a network: arrays in, arrays out", command_run},
-    {"models", "models info MODEL", "what a network is, and how it would run", command_models},
+    {"models", "models list | info MODEL | pull URL|NAME", "the networks here; what one is; getting one", command_models},
     {"doctor", "doctor", "what this machine can do, and whether it does it right", command_doctor},
     {"bench", "bench latency|memory|peers [MODEL...]", "measures", command_bench},
 };

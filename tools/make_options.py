@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Turns docs/options/*.txt (one file per option) into what needs them: the table behind parsing and --help, and the man page.
+An option that means something else to another command has a file of its own for it (tile.txt, tile-upscale.txt).
 
     make_options.py header OUT FILE...        a C table
     make_options.py man TEMPLATE OUT FILE...  TEMPLATE with its line @OPTIONS@ replaced
@@ -22,6 +23,17 @@ def read(path):
     return fields
 
 
+def check(paths, options):
+    """No command has two options of one name or letter."""
+    seen = {}
+    for path, o in zip(paths, options):
+        for command in o["commands"].split():
+            for name in filter(None, (o["option"], o["short"])):
+                other = seen.setdefault((command, name), path)
+                if other != path:
+                    sys.exit(f"{path}: {command} has {name} from {other} already")
+
+
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -41,7 +53,8 @@ def manual(options):
     for o in options:
         yield ".TP"
         names = "\\fB" + roff(o["option"]) + "\\fR" + (", \\fB" + roff(o["short"]) + "\\fR" if o["short"] else "")
-        yield names + (" \\fI" + roff(o["argument"]) + "\\fR" if o["argument"] else "")
+        commands = ", ".join(o["commands"].split())
+        yield names + (" \\fI" + roff(o["argument"]) + "\\fR" if o["argument"] else "") + ("" if commands == "main" else f"  ({commands})")
         first = o["help"][0].upper() + o["help"][1:] + "."
         yield roff(first)
         yield roff(o["text"])
@@ -51,7 +64,9 @@ def main():
     mode, rest = sys.argv[1], sys.argv[2:]
     template = rest.pop(0) if mode == "man" else None
     out = rest.pop(0)
-    options = [read(path) for path in sorted(rest)]
+    paths = sorted(rest)
+    options = [read(path) for path in paths]
+    check(paths, options)
     if mode == "header":
         lines = list(header(options))
     else:
