@@ -312,8 +312,8 @@ int mill_next(struct mill *mill, struct mill_slot **out)
     *out = NULL;
     for (;;) {
         const uint32_t ticket = wait_ticket(&ring->order);
-        const bool last =
-            atomic_load(&ring->finished) || atomic_load(&ring->stopping); /* before the look: what is there now is all */
+        /* before the look at the slots: what is there then is all */
+        const bool last = atomic_load(&ring->finished) || atomic_load(&ring->stopping);
         int slot;
         const enum order_answer answer = order_next(&mill->order, ring, &slot);
         if (answer == ORDER_DELIVER) {

@@ -89,6 +89,43 @@ static void slots_held_at_the_end(void)
     for (int i = 0; i < 4; i++) the_end_waits_for_a_slot_held(i & 1, i & 2);
 }
 
+static void a_finish_wakes_the_consumer(void)
+{
+    struct yard y = {.mill = NULL};
+    struct yard_call next = {.yard = &y};
+    pthread_t thread;
+    if (!yard_open(&y, 2, 1)) return;
+    pthread_create(&thread, NULL, yard_call_next, &next);
+    YARD_AWAIT(yard_metrics(&y).consumer_waits == 1);
+    mill_finish(y.mill);
+    pthread_join(thread, NULL);
+    CHECK_INT(next.code, FM_ERR_EOS);
+    yard_close(&y);
+}
+
+/* Without a stop, and also those that were asleep when the last slot went to another: what they hold is given back early. */
+static void workers_end_when_all_is_finished(void)
+{
+    for (int round = 0; round < 40; round++) {
+        struct yard y = {.mill = NULL};
+        if (!yard_open(&y, 3, 4)) return;
+        yard_send(&y, true);
+        yard_await_gate(&y, 1);
+        struct mill_slot *last = yard_load(&y, false), *gone = yard_load(&y, false);
+        if (round % 2) mill_finish(y.mill);
+        mill_abandon(y.mill, round % 4 < 2 ? gone : last);
+        if (round % 2 == 0) mill_finish(y.mill);
+        for (int i = 0; i < round; i++) sched_yield(); /* they may have gone to sleep or not */
+        mill_submit(y.mill, round % 4 < 2 ? last : gone);
+        YARD_AWAIT(atomic_load(&y.stops) == 3);
+        CHECK_INT(atomic_load(&y.processed), 2);
+        yard_open_gate(&y);
+        YARD_AWAIT(atomic_load(&y.stops) == 4);
+        CHECK_INT(yard_metrics(&y).done, 2);
+        yard_close(&y);
+    }
+}
+
 static void nothing_to_do(void)
 {
     struct yard y = {.mill = NULL};
@@ -354,6 +391,8 @@ int main(void)
     RUN(begun_is_completed_the_rest_cancelled);
     RUN(a_stop_wakes_everyone);
     RUN(slots_held_at_the_end);
+    RUN(a_finish_wakes_the_consumer);
+    RUN(workers_end_when_all_is_finished);
     RUN(nothing_to_do);
     RUN(abandoned_house);
     RUN(stopped_at_any_moment);
