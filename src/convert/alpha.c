@@ -226,6 +226,19 @@ static void snap_mark(const struct window *in, int channel, struct rect at, stru
     }
 }
 
+/* Sets the pixels of one plane of `out` whose source is flat. column: the source of each column, counted from at.x. */
+static void snap_apply(const struct window *out, const struct window *in, int channel, struct rect at, const int32_t *column,
+    const uint8_t *flat, int in_height, int out_height)
+{
+    for (int y = out->at.y; y < out->at.y + out->at.h; y++) {
+        const int source = snap_source(y, in_height, out_height);
+        const float *v = window_row(in, channel, source) + (at.x - in->at.x);
+        const uint8_t *mark = flat + (size_t) (source - at.y) * (size_t) at.w;
+        float *to = window_row(out, channel, y);
+        for (int x = 0; x < out->at.w; x++) to[x] = mark[column[x]] ? v[column[x]] : to[x];
+    }
+}
+
 int alpha_snap(struct window *out, const struct window *in, int in_width, int in_height, int out_width, int out_height)
 {
     const struct rect o = out->at;
@@ -233,24 +246,18 @@ int alpha_snap(struct window *out, const struct window *in, int in_width, int in
     const struct rect at = snap_sources(o, in_width, in_height, out_width, out_height);
     const struct rect need = rect_grow(at, ALPHA_SNAP_REACH, in_width, in_height);
     assert(out->channels == in->channels && rect_contains(in->at, need));
-    size_t marks;
-    if (!core_mul_size((size_t) at.w, (size_t) (at.h + need.h), &marks)) return FM_ERR_NOMEM;
-    uint8_t *const same = core_alloc(marks);
-    if (!same) return FM_ERR_NOMEM;
-    uint8_t *const flat = same + (size_t) at.w * (size_t) need.h;
+    size_t marks, size;
+    const size_t columns = (size_t) o.w * sizeof(int32_t);
+    if (!core_mul_size((size_t) at.w, (size_t) at.h + (size_t) need.h, &marks) || !core_add_size(marks, columns, &size))
+        return FM_ERR_NOMEM;
+    int32_t *const column = core_alloc(size);
+    if (!column) return FM_ERR_NOMEM;
+    uint8_t *const same = (uint8_t *) (column + o.w), *const flat = same + (size_t) at.w * (size_t) need.h;
+    for (int x = 0; x < o.w; x++) column[x] = snap_source(o.x + x, in_width, out_width) - at.x;
     for (int c = 0; c < out->channels; c++) {
         snap_mark(in, c, at, need, same, flat);
-        for (int y = o.y; y < o.y + o.h; y++) {
-            const int sy = snap_source(y, in_height, out_height);
-            const float *v = window_row(in, c, sy) + (at.x - in->at.x);
-            const uint8_t *mark = flat + (size_t) (sy - at.y) * (size_t) at.w;
-            float *to = window_row(out, c, y);
-            for (int x = 0; x < o.w; x++) {
-                const int sx = snap_source(o.x + x, in_width, out_width) - at.x;
-                if (mark[sx]) to[x] = v[sx];
-            }
-        }
+        snap_apply(out, in, c, at, column, flat, in_height, out_height);
     }
-    core_free(same);
+    core_free(column);
     return FM_OK;
 }

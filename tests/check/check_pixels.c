@@ -389,7 +389,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
             seed = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--count") == 0 && i + 1 < argc)
-            count = atoi(argv[++i]);
+            count = (int) strtol(argv[++i], NULL, 10);
         else
             argv[++names] = argv[i];
     }

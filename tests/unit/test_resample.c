@@ -30,13 +30,19 @@ static void define_line(const double *from, ptrdiff_t from_step, int in, double 
     }
 }
 
+static double *doubles(size_t n)
+{
+    double *d = malloc((n + 1) * sizeof *d);
+    if (!d) abort();
+    return d;
+}
+
 static double *define(const struct window *in, int out_w, int out_h)
 {
     const int w = in->at.w, h = in->at.h;
     const size_t n = (size_t) in->channels * (size_t) out_w;
-    double *from = malloc((size_t) in->channels * window_plane(in) * sizeof *from);
-    double *between = malloc(n * (size_t) h * sizeof *between), *to = malloc(n * (size_t) out_h * sizeof *to);
-    if (!from || !between || !to) abort();
+    double *from = doubles((size_t) in->channels * window_plane(in)), *between = doubles(n * (size_t) h),
+           *to = doubles(n * (size_t) out_h);
     for (size_t i = 0; i < (size_t) in->channels * window_plane(in); i++) from[i] = (double) in->data[i];
     for (int y = 0; y < in->channels * h; y++)
         define_line(from + (ptrdiff_t) y * w, 1, w, between + (ptrdiff_t) y * out_w, 1, out_w);
