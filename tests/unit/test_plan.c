@@ -364,7 +364,7 @@ static void try_plan(const struct net *n, uint64_t seed, int threads, bool part,
     copy.value[last].pinned = !external;
     char name[96];
     snprintf(name, sizeof name, "seed %u, %d threads, %s", (unsigned) seed, threads, part ? "a part" : "whole");
-    const int code = plan_build(arena, work, copy.value, copy.n_values, copy.step, copy.n_steps, &want, 1, threads, &l, &error);
+    const int code = plan_build(arena, work, copy.value, copy.n_values, copy.step, copy.n_steps, &want, 1, threads, PLAN_AT_ONCE, &l, &error);
     if (CHECK_MSG(code == FM_OK, "%s: %s", name, error.message)) check_layout(&copy, &l, &want, 1, name);
     arena_destroy(&work);
     arena_destroy(&arena);
@@ -408,7 +408,7 @@ static void bands(void)
         struct plan_layout l;
         chain(&n, 16, i ? 4096 : 512, 1024);
         const struct plan_want want = {16, 0, 1024, 0, i ? 4096 : 512};
-        CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, NULL), FM_OK);
+        CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, NULL), FM_OK);
         check_layout(&n, &l, &want, 1, "bands");
         for (int v = 1; v < 16; v++) CHECK_MSG(l.value[v].ring <= 40, "value %d holds %d rows", v, l.value[v].ring);
         bytes[i] = l.arena_bytes;
@@ -426,7 +426,7 @@ static void halos(void)
     struct plan_layout l;
     chain(&n, 4, 300, 300);
     const struct plan_want want = {4, 120, 150, 60, 96};
-    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, NULL), FM_OK);
+    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, NULL), FM_OK);
     const struct plan_value *in = &l.value[0];
     CHECK(in->x0 <= 116 && in->x0 >= 120 - 4 * 6 && in->x1 >= 154 && in->x1 <= 150 + 4 * 6);
     CHECK(in->y0 <= 56 && in->y0 >= 60 - 4 * 6 && in->y1 >= 100 && in->y1 <= 96 + 4 * 6);
@@ -443,7 +443,7 @@ static void unwanted(void)
     struct plan_layout l;
     chain(&n, 5, 40, 40);
     const struct plan_want want = {3, 0, 40, 0, 40};
-    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, NULL), FM_OK);
+    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, NULL), FM_OK);
     for (int t = 0; t < l.n_tasks; t++) CHECK(l.task[t].step < 3);
     CHECK_INT(l.value[4].x1 - l.value[4].x0, 0);
     arena_destroy(&work);
@@ -483,13 +483,13 @@ static void too_large(void)
     chain(&n, 3, 8, 1 << 24);
     const struct plan_want want = {3, 0, 1 << 24, 0, 8};
     n.value[1].blocks = INT_MAX, n.value[1].lanes = 16; /* one value */
-    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, &error), FM_ERR_SHAPE);
+    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, &error), FM_ERR_SHAPE);
     CHECK_HAS(error.message, "too large");
     for (int v = 1; v < 3; v++) n.value[v].blocks = INT_MAX / 16, n.value[v].lanes = 16, n.value[v].pinned = true;
-    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, &error), FM_OK);
+    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, &error), FM_OK);
     CHECK(l.arena_bytes > (size_t) 1 << 58);
     for (int v = 1; v < 3; v++) n.value[v].blocks = INT_MAX / 4; /* their sum */
-    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, &error), FM_ERR_SHAPE);
+    CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, &error), FM_ERR_SHAPE);
     CHECK_HAS(error.message, "too large");
     arena_destroy(&work);
     arena_destroy(&arena);
@@ -508,7 +508,7 @@ static void no_memory(void)
         struct plan_layout l;
         struct fm_error error = {0};
         core_alloc_fail_after(nth, false);
-        code = plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, &l, &error);
+        code = plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, &error);
         core_alloc_fail_after(0, false);
         if (code != FM_OK) CHECK_INT(code, FM_ERR_NOMEM);
         arena_destroy(&work);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The upscale task through the public functions: pictures as they should be, whatever the network, the tiles and the passes. */
+#define _GNU_SOURCE
 #include "upscale_kit.h"
 
 #define PLAIN ((struct fm_upscale_params){.overwrite = true})

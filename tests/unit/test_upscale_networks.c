@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Published networks: tiles change no byte, and the picture keeps its place and colours. */
+#define _GNU_SOURCE
 #include "upscale_kit.h"
 
 static const char *const networks[] = {"realesr-animevideov3/realesr-animevideov3-x2.param",

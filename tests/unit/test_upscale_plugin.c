@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Plug-ins: the shipped example does what it says whatever the tiles, and what is no plug-in is refused. Takes the example's file. */
+#define _GNU_SOURCE
 #include "upscale_kit.h"
 
 static char example[600];

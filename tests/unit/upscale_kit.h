@@ -19,7 +19,7 @@ static fm_engine *kit_engine;
 
 KIT_UNUSED static const char *kit_path(const char *name)
 {
-    static char path[64][700];
+    static char path[64][800];
     static int at;
     at = (at + 1) % 64;
     snprintf(path[at], sizeof path[at], "%s/%s", kit_folder, name);

@@ -339,19 +339,24 @@ static int run_stages(struct chain_work *w, bool alpha, const struct window *fro
 static int run_alpha(
     struct chain_work *w, const struct needed *n, const struct window **out, atomic_bool *cancel, struct fm_error *error)
 {
-    const struct chain *c = w->chain;
     const struct window *from = &w->source_alpha;
     if (memcmp(&n->alpha[0], &from->at, sizeof from->at) != 0) {
         if (window_reserve(&w->alpha_in, n->alpha[0], 1) < 0) return core_fail_nomem(error, window_bytes(n->alpha[0], 1));
         window_copy(&w->alpha_in, from, n->alpha[0]);
         from = &w->alpha_in;
     }
-    int code = run_stages(w, true, from, n->alpha, w->alpha, out, cancel, error);
-    if (code < 0) return code;
-    struct window *made = &w->alpha[*out - w->alpha];
-    if (alpha_snap(made, &w->source_alpha, c->params.width, c->params.height, c->out_w, c->out_h) < 0)
+    return run_stages(w, true, from, n->alpha, w->alpha, out, cancel, error);
+}
+
+/* Flat parts as flat as they were, and no more than opaque. Only once colours have been divided by it: where a filter overshoots, it does so in
+ * the premultiplied colours too. */
+static int finish_alpha(struct chain_work *w, const struct window *made, struct fm_error *error)
+{
+    const struct chain *c = w->chain;
+    struct window *alpha = &w->alpha[made - w->alpha];
+    if (alpha_snap(alpha, &w->source_alpha, c->params.width, c->params.height, c->out_w, c->out_h) < 0)
         return core_fail_nomem(error, 0);
-    clamp(made);
+    clamp(alpha);
     return FM_OK;
 }
 
@@ -379,8 +384,9 @@ static int run(struct chain_work *w, const struct band *band, struct rect out, a
         from = &w->filled;
     }
     const int code = run_stages(w, false, from, n.colour, w->colour, colour_out, cancel, error);
-    if (code == FM_OK && alpha && linear) alpha_unpremultiply(&w->colour[*colour_out - w->colour], *alpha_out);
-    return code;
+    if (code < 0 || !alpha) return code;
+    if (linear) alpha_unpremultiply(&w->colour[*colour_out - w->colour], *alpha_out);
+    return finish_alpha(w, *alpha_out, error);
 }
 
 int chain_run(struct chain_work *work, const struct band *band, struct rect out, atomic_bool *cancel,

@@ -91,7 +91,9 @@ static int check_sides(const struct job *j, struct fm_error *error)
 static int open_all(struct job *j, struct fm_error *error)
 {
     const struct upscale *u = j->upscale;
+    const uint64_t start = core_now_ns();
     int code = still_open(j->file->input, &j->reader, &j->info, error);
+    atomic_fetch_add(&j->read_ns, core_now_ns() - start);
     if (code < 0) return code;
     if (j->info.note[0]) job_warn(j, "%s", j->info.note);
     j->meta = still_reader_meta(j->reader);
@@ -110,7 +112,9 @@ static int open_all(struct job *j, struct fm_error *error)
 int job_open(struct job *job)
 {
     struct fm_error *const error = &job->error;
+    const uint64_t start = core_now_ns(), read = atomic_load(&job->read_ns);
     const int code = open_all(job, error);
+    atomic_fetch_add(&job->compute_ns, core_now_ns() - start - (atomic_load(&job->read_ns) - read)); /* plans are computing */
     error->code = (enum fm_err) code; /* a network that was passed over may have left its own */
     return code;
 }

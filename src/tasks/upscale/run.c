@@ -132,9 +132,7 @@ static bool send(struct run *r, struct job *j, int y0, int y1, int code, bool *f
 
 static bool send_picture(struct run *r, struct job *j)
 {
-    const uint64_t start = core_now_ns();
     const int code = job_open(j);
-    atomic_fetch_add(&j->read_ns, core_now_ns() - start);
     bool failed = false;
     r->tail.y0 = r->tail.y1 = 0;
     if (code < 0) return send(r, j, 0, 0, code, &failed);
