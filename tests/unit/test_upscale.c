@@ -14,7 +14,8 @@ static void identity_changes_nothing(void)
         for (int bits = 8; bits <= 16; bits += 8)
             for (int f = 0; f < 4; f++)
                 for (int luma = 0; luma < 2; luma++) {
-                    if (f == 2 && (bits == 16 || channels < 3)) continue; /* WebP is 8 bits of RGB */
+                    if (f == 2 && bits == 16) continue;   /* WebP holds 8 bits */
+                    if (f >= 2 && channels < 3) continue; /* grey becomes RGB in WebP and JPEG XL */
                     char name[64];
                     snprintf(name, sizeof name, "identity_%d_%d.%s", channels, bits, formats[f]);
                     struct kit_picture in = kit_make(61, 43, channels, bits), out;
