@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* framemill models info: what a network is, and how it would run. */
+/* framemill models: what networks are here, what they are and how they would run, how new ones come. This file: info. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
+#include "models.h"
 
 static void print_port(const char *kind, const struct fm_model_port *port)
 {
@@ -51,12 +52,14 @@ static int print_plan(const struct args *args, fm_model *model, const struct fm_
     return EXIT_DONE;
 }
 
-static int info(const struct args *args, const char *path)
+int models_info(const struct args *args, const char *name_or_file)
 {
     struct fm_error error = {0};
+    char path[4096];
     fm_model *model = NULL;
     int w = 640, h = 360;
     if (!args_size(args, "size", &w, &h)) return EXIT_USAGE;
+    if (fm_models_find(name_or_file, args_value(args, "model-dir"), path, sizeof path, &error) < 0) return report(&error);
     if (fm_model_open(path, &model, &error) < 0) return report(&error);
     struct fm_tensor *inputs = sizes_for(model, w, h);
     struct fm_model_info info = {.size = sizeof info};
@@ -100,7 +103,9 @@ done:
 
 int command_models(const struct args *args)
 {
-    if (args->n_words == 2 && !strcmp(args->word[0], "info")) return info(args, args->word[1]);
-    fprintf(stderr, "framemill models: expected 'info MODEL' (see framemill models --help)\n");
+    if (args->n_words == 1 && !strcmp(args->word[0], "list")) return models_list(args);
+    if (args->n_words == 2 && !strcmp(args->word[0], "info")) return models_info(args, args->word[1]);
+    if (args->n_words == 2 && !strcmp(args->word[0], "pull")) return models_pull(args, args->word[1]);
+    fprintf(stderr, "framemill models: expected 'list', 'info MODEL' or 'pull URL|NAME' (see framemill models --help)\n");
     return EXIT_USAGE;
 }

@@ -69,6 +69,5 @@ void find_close_text(const struct find_close *close, char *text, size_t size)
     size_t used = 0;
     text[0] = 0;
     for (int i = 0; i < close->n && used < size; i++)
-        used += (size_t) snprintf(
-            text + used, size - used, "%s%s%s", i ? ", " : "; did you mean ", close->best[i].name, i + 1 == close->n ? "?" : "");
+        used += (size_t) snprintf(text + used, size - used, "%s%s", i ? ", " : "; names that come close: ", close->best[i].name);
 }
