@@ -14,6 +14,7 @@ int command_upscale(const struct args *args);
 
 /* Prints "framemill: message" and returns the exit code that fits. */
 int report(const struct fm_error *error);
+int error_status(const struct fm_error *error); /* the exit code alone */
 
 /* An engine as --threads and --cpumask say; NULL after printing why not, with the exit code in *status. */
 fm_engine *open_engine(const struct args *args, int *status);

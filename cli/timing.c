@@ -14,6 +14,11 @@
 int report(const struct fm_error *error)
 {
     fprintf(stderr, "framemill: %s\n", error->message);
+    return error_status(error);
+}
+
+int error_status(const struct fm_error *error)
+{
     switch (error->code) {
     case FM_ERR_ARGUMENT: return EXIT_USAGE;
     case FM_ERR_IO:

@@ -11,7 +11,7 @@
 
 #include "commands.h"
 #include "interrupt.h"
-#include "json.h"
+#include "walk.h"
 
 struct job {
     const struct settings *settings;
@@ -36,7 +36,6 @@ static void say_notes(struct job *job)
 static void say_outcome(struct job *job, const struct picture *picture)
 {
     const bool failed = picture->outcome == OUTCOME_FAILED || picture->outcome == OUTCOME_BAD_INPUT;
-    if (picture->warning) progress_say(&job->progress, "warning", picture->input, picture->warning);
     if (failed) progress_say(&job->progress, "error", picture->input, picture->message ? picture->message : "out of memory");
     if (picture->outcome == OUTCOME_SKIPPED && job->settings->verbose)
         progress_say(&job->progress, "skipped", picture->input, picture->message ? picture->message : "");
@@ -49,13 +48,36 @@ static void show(struct job *job, const struct picture *picture, const struct fm
     report_picture(picture, report, job->shown++ == 0);
 }
 
-/* What cannot be done is said before anything is. */
+/* What cannot be done is said before anything is; each once. */
 static void say_refused(struct job *job)
 {
     for (int i = 0; i < job->pictures.n; i++) {
-        const struct picture *p = &job->pictures.list[i];
+        struct picture *p = &job->pictures.list[i];
+        if (p->outcome == OUTCOME_OPEN || p->said) continue;
+        p->said = true;
         say_outcome(job, p);
-        if (p->outcome != OUTCOME_OPEN) show(job, p, NULL);
+        show(job, p, NULL);
+    }
+}
+
+static void say_new_names(struct job *job)
+{
+    for (int i = 0; i < job->pictures.n; i++) {
+        const struct picture *p = &job->pictures.list[i];
+        if (p->warning) progress_say(&job->progress, "warning", p->input, p->warning);
+    }
+}
+
+/* Something that concerns them all is said once, not for each. */
+static void fail_rest(struct job *job, const char *message)
+{
+    progress_say(&job->progress, "error", NULL, message);
+    for (int i = 0; i < job->pictures.n; i++) {
+        struct picture *p = &job->pictures.list[i];
+        if (p->outcome != OUTCOME_OPEN) continue;
+        picture_fail(p, OUTCOME_FAILED, message);
+        p->said = p->common = true;
+        show(job, p, NULL);
     }
 }
 
@@ -95,11 +117,8 @@ static void on_report(void *user, const struct fm_upscale_report *report)
         picture_fail(picture, outcome, report->message && *report->message ? report->message : fm_err_name(report->code));
     say_notes(job);
     if (outcome != OUTCOME_CANCELLED) {
-        char *warning = picture->warning;
         say_warnings(job, picture, report->warnings);
-        picture->warning = NULL; /* was said before the run */
         say_outcome(job, picture);
-        picture->warning = warning;
     }
     if (outcome == OUTCOME_DONE && (job->settings->verbose || job->progress.mode == PROGRESS_JSON)) {
         char line[1024];
@@ -155,12 +174,10 @@ static void stop(void *user)
     fm_upscale_cancel(user);
 }
 
-static int run_all(struct job *job)
+static void run_all(struct job *job, struct fm_upscale_file *files)
 {
     struct fm_error error = {0};
-    struct fm_upscale_file *files = calloc((size_t) job->pictures.n + 1, sizeof *files);
-    int n = 0, status = EXIT_DONE;
-    if (!files) return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
+    int n = 0;
     for (int i = 0; i < job->pictures.n; i++) {
         const struct picture *p = &job->pictures.list[i];
         if (p->outcome != OUTCOME_OPEN) continue;
@@ -171,38 +188,50 @@ static int run_all(struct job *job)
     const int code = n ? fm_upscale_run(job->upscale, files, n, on_report, on_progress, job, &error) : FM_OK;
     interrupt_target(NULL, NULL);
     progress_end(&job->progress);
-    job->cancelled = code == FM_ERR_CANCELLED;
     bool left = false; /* pictures that the run never came to speak of: its own failure */
-    for (int i = 0; i < job->pictures.n; i++) left |= job->pictures.list[i].outcome == OUTCOME_OPEN;
-    if (code < 0 && !job->cancelled && left) {
-        progress_say(&job->progress, "error", NULL, error.message[0] ? error.message : fm_err_name(code));
-        status = EXIT_FAILED;
+    for (int i = 0; i < job->pictures.n; i++) {
+        left |= job->pictures.list[i].outcome == OUTCOME_OPEN;
+        job->cancelled |= job->pictures.list[i].outcome == OUTCOME_CANCELLED;
     }
-    free(files);
-    return status;
+    if (left) fail_rest(job, error.message[0] ? error.message : fm_err_name(code));
+    say_notes(job);
 }
 
-/* Opens the machine and the networks, then does what is asked for. */
+static bool make_folders_first(struct job *job)
+{
+    const int error = pictures_make_folders(&job->pictures);
+    if (error) {
+        char *message = text_of("%s: %s", job->pictures.folder, strerror(error));
+        fail_rest(job, message ? message : strerror(error));
+        free(message);
+    }
+    say_refused(job);
+    return !error;
+}
+
+/* Opens the machine and the networks, then does what is asked for. EXIT_DONE: what became of the pictures decides. */
 static int work(struct job *job)
 {
     struct fm_error error = {0};
     fm_engine *engine = NULL;
-    int status = EXIT_FAILED;
+    int status = EXIT_DONE;
     job->picture_of = calloc((size_t) job->pictures.n + 1, sizeof *job->picture_of);
-    if (!job->picture_of) {
-        fprintf(stderr, "framemill: out of memory\n");
+    struct fm_upscale_file *files = calloc((size_t) job->pictures.n + 1, sizeof *files);
+    if (!job->picture_of || !files) {
+        fail_rest(job, "out of memory");
     } else if (fm_engine_create(&job->settings->engine, &engine, &error) < 0 ||
                fm_upscale_create(engine, &job->settings->params, &job->upscale, &error) < 0) {
-        status = report(&error);
+        fail_rest(job, error.message);
+        status = error_status(&error);
     } else {
         say_notes(job);
-        status = EXIT_DONE;
         if (job->settings->dry_run)
             describe_all(job);
-        else
-            status = run_all(job);
+        else if (make_folders_first(job))
+            run_all(job, files);
     }
     fm_engine_unref(&engine);
+    free(files);
     return status;
 }
 
@@ -228,12 +257,11 @@ static int upscale(const struct settings *settings)
 {
     struct job job = {.settings = settings};
     int status = pictures_find(&job.pictures, settings);
-    if (status == EXIT_DONE && !settings->dry_run && anything_open(&job.pictures) && !pictures_make_folders(&job.pictures))
-        status = EXIT_FAILED;
     if (status == EXIT_DONE) {
         progress_start(&job.progress, settings->progress, settings->quiet);
         if (settings->gpu_wanted) progress_say(&job.progress, "warning", NULL, "this build computes on the CPU: -g has no effect");
         if (settings->json) report_begin(settings);
+        say_new_names(&job);
         say_refused(&job);
         if (anything_open(&job.pictures)) status = work(&job);
         const double seconds = progress_seconds(&job.progress);

@@ -50,6 +50,8 @@ struct picture {
     char *message;      /* why it failed */
     char *warning;      /* about its name */
     enum outcome outcome;
+    bool said;   /* that it failed */
+    bool common; /* it failed with all the rest, for one reason */
 };
 
 struct pictures {
@@ -62,8 +64,8 @@ struct pictures {
 /* Finds all pictures and says where each goes. What cannot be done (missing, the result exists, would replace an input) is among them
  * as failed. Nothing is written. EXIT_DONE, or the exit code after printing why. pictures_free in any case. */
 int pictures_find(struct pictures *pictures, const struct settings *settings);
-/* Makes the folders of what is to be done; pictures whose folder cannot be had fail. False: the output folder itself, printed. */
-bool pictures_make_folders(struct pictures *pictures);
+/* Makes the folders of what is to be done; pictures whose folder cannot be had fail. 0, or errno: the output folder itself cannot. */
+int pictures_make_folders(struct pictures *pictures);
 void pictures_free(struct pictures *pictures);
 /* `message` is copied; may be NULL. */
 void picture_fail(struct picture *picture, enum outcome outcome, const char *message);

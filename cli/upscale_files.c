@@ -344,14 +344,11 @@ static int prepare_folder(const char *path)
     return error ? error : access(path, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
-bool pictures_make_folders(struct pictures *pictures)
+int pictures_make_folders(struct pictures *pictures)
 {
     char *last = NULL; /* neighbours share one */
     int error = pictures->folder ? prepare_folder(pictures->folder) : 0;
-    if (error) {
-        fprintf(stderr, "framemill: %s: %s\n", pictures->folder, strerror(error));
-        return false;
-    }
+    if (error) return error;
     for (int i = 0; i < pictures->n; i++) {
         struct picture *p = &pictures->list[i];
         const char *slash = p->output ? strrchr(p->output, '/') : NULL;
@@ -368,7 +365,7 @@ bool pictures_make_folders(struct pictures *pictures)
         free(message);
     }
     free(last);
-    return true;
+    return 0;
 }
 
 void pictures_free(struct pictures *pictures)

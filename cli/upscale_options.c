@@ -12,6 +12,7 @@
 #include "walk.h"
 
 #define MAX_SCALE 64.0
+#define MIN_TILE 16
 
 static int no_memory(void)
 {
@@ -107,13 +108,14 @@ static int read_gpu(struct settings *s, const struct args *args)
 static int read_tile(struct settings *s, const struct args *args)
 {
     const char *text = args_value(args, "tile");
-    if (!text || read_first(text, strlen(text), 0, 1 << 20, &s->params.tile)) return EXIT_DONE;
-    return args_complain(args, "tile", text, "a number of pixels, or 0"), EXIT_USAGE;
+    int *tile = &s->params.tile;
+    if (!text || (read_first(text, strlen(text), 0, 1 << 20, tile) && (*tile == 0 || *tile >= MIN_TILE))) return EXIT_DONE;
+    return args_complain(args, "tile", text, "0, or a number of pixels from 16"), EXIT_USAGE;
 }
 
 static int read_format(struct settings *s, const struct args *args)
 {
-    static const char *const known[] = {"png", "jpg", "webp", "tiff", "avif", "heic", "jxl"};
+    static const char *const known[] = {"png", "jpg", "webp", "tiff", "avif", "heic", "jxl", "ppm"};
     const char *text = args_value(args, "format");
     if (!text) return EXIT_DONE;
     const char *name = text + (text[0] == '.');
@@ -139,7 +141,7 @@ static int read_numbers(struct settings *s, const struct args *args)
 {
     struct fm_upscale_params *p = &s->params;
     int overlap, compression;
-    if (!args_number(args, "scale", 0, MAX_SCALE, 0, &p->scale) || !args_int(args, "overlap", 0, 4096, 10, &overlap) ||
+    if (!args_number(args, "scale", 0, MAX_SCALE, 0, &p->scale) || !args_int(args, "overlap", 0, 1024, 10, &overlap) ||
         !args_bytes(args, "memory", &p->memory) || !args_int(args, "quality", 1, 100, 0, &p->quality) ||
         !args_int(args, "compression", 0, 9, -1, &compression))
         return EXIT_USAGE;

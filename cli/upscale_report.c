@@ -19,8 +19,13 @@ static const char *const outcome_names[] = {[OUTCOME_OPEN] = "planned",
     [OUTCOME_CANCELLED] = "cancelled"};
 
 struct counts {
-    int done, skipped, failed, cancelled, open;
+    int done, skipped, failed, common, cancelled, open;
 };
+
+static bool failed(const struct picture *p)
+{
+    return p->outcome == OUTCOME_FAILED || p->outcome == OUTCOME_BAD_INPUT;
+}
 
 static struct counts count(const struct pictures *pictures)
 {
@@ -29,7 +34,8 @@ static struct counts count(const struct pictures *pictures)
         const enum outcome o = pictures->list[i].outcome;
         c.done += o == OUTCOME_DONE;
         c.skipped += o == OUTCOME_SKIPPED;
-        c.failed += o == OUTCOME_FAILED || o == OUTCOME_BAD_INPUT;
+        c.failed += failed(&pictures->list[i]);
+        c.common += pictures->list[i].common;
         c.cancelled += o == OUTCOME_CANCELLED;
         c.open += o == OUTCOME_OPEN;
     }
@@ -130,12 +136,11 @@ void report_total(
     const bool program = progress->mode == PROGRESS_JSON, wanted = settings->verbose || settings->terminal || program;
     const int tried = c.done + c.failed + c.cancelled + c.open;
     char text[320];
-    if (c.failed && pictures->n > 1 && !program && !settings->quiet) {
+    if (c.failed > c.common && pictures->n > 1 && !program && !settings->quiet) {
         fprintf(stderr, "%d of %d %s failed:\n", c.failed, tried, pictures_word(tried));
         for (int i = 0; i < pictures->n; i++) {
             const struct picture *p = &pictures->list[i];
-            if (p->outcome == OUTCOME_FAILED || p->outcome == OUTCOME_BAD_INPUT)
-                progress_list(progress, p->input, p->message ? p->message : "out of memory");
+            if (failed(p)) progress_list(progress, p->input, p->message ? p->message : "out of memory");
         }
     }
     if (cancelled) {
