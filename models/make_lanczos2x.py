@@ -83,7 +83,8 @@ def model():
     graph += block(5, tensor("pads", edge)) + block(5, tensor("phases", weights()))
     graph += block(5, tensor("black", np.array(0, np.float32))) + block(5, tensor("white", np.array(1, np.float32)))
     graph += block(11, port("image", [1, 3, "height", "width"])) + block(12, port("enlarged", [1, 3, "2*height", "2*width"]))
-    metadata = block(14, block(1, "framemill.scale") + block(2, "2"))
+    facts = (("scale", "2"), ("colour", "rgb"), ("range", "0..1"), ("name", "lanczos2x"), ("version", "2"), ("licence", "MIT"))
+    metadata = b"".join(block(14, block(1, "framemill." + key) + block(2, value)) for key, value in facts)
     return number(1, 8) + block(2, "framemill") + block(7, graph) + block(8, block(1, "") + number(2, 13)) + metadata
 
 

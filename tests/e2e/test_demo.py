@@ -24,8 +24,14 @@ def network_is_reproduced(framemill, example, folder):
 def demo_is_right(framemill, example, folder):
     code, output, errors = run(sys.executable, "tools/demo.py", framemill, folder)
     assert code == 0, output + errors
-    for name in ("card.png", "enlarged.png"):
-        assert open(os.path.join(folder, name), "rb").read(8) == b"\x89PNG\r\n\x1a\n", name
+    assert open(os.path.join(folder, "harbour_2x.png"), "rb").read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def sample_is_reproduced(framemill, example, folder):
+    path = os.path.join(folder, "again.png")
+    code, _, errors = run(sys.executable, "samples/draw_harbour.py", path)
+    assert code == 0, errors
+    assert open(path, "rb").read() == open("samples/harbour.png", "rb").read(), "samples/harbour.png is not what the script draws"
 
 
 def example_runs(framemill, example, folder):
@@ -40,7 +46,7 @@ def example_names_the_fault(framemill, example, folder):
 
 def main():
     passed = failed = 0
-    for case in (network_is_reproduced, demo_is_right, example_runs, example_names_the_fault):
+    for case in (network_is_reproduced, sample_is_reproduced, demo_is_right, example_runs, example_names_the_fault):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 case(*sys.argv[1:3], folder)
