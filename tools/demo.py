@@ -84,4 +84,5 @@ def main():
     return 0 if worst < 0.51 else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

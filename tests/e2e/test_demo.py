@@ -7,6 +7,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, "tools")
+sys.dont_write_bytecode = True
+from demo import load_png  # noqa: E402
+
 
 def run(*command):
     """(exit code, output, errors)"""
@@ -31,7 +35,9 @@ def sample_is_reproduced(framemill, example, folder):
     path = os.path.join(folder, "again.png")
     code, _, errors = run(sys.executable, "samples/draw_harbour.py", path)
     assert code == 0, errors
-    assert open(path, "rb").read() == open("samples/harbour.png", "rb").read(), "samples/harbour.png is not what the script draws"
+    drawn, shipped = load_png(path).astype(int), load_png("samples/harbour.png").astype(int)
+    assert drawn.shape == shipped.shape, drawn.shape
+    assert abs(drawn - shipped).mean() < 0.05, "samples/harbour.png is not what the script draws"  # processors differ in a sine's last bit
 
 
 def example_runs(framemill, example, folder):
