@@ -52,7 +52,7 @@ static int print_plan(const struct args *args, fm_model *model, const struct fm_
     return EXIT_DONE;
 }
 
-int models_info(const struct args *args, const char *name_or_file)
+int command_models_info(const struct args *args, const char *name_or_file)
 {
     struct fm_error error = {0};
     char path[4096];
@@ -103,9 +103,9 @@ done:
 
 int command_models(const struct args *args)
 {
-    if (args->n_words == 1 && !strcmp(args->word[0], "list")) return models_list(args);
-    if (args->n_words == 2 && !strcmp(args->word[0], "info")) return models_info(args, args->word[1]);
-    if (args->n_words == 2 && !strcmp(args->word[0], "pull")) return models_pull(args, args->word[1]);
+    if (args->n_words == 1 && !strcmp(args->word[0], "list")) return command_models_list(args);
+    if (args->n_words == 2 && !strcmp(args->word[0], "info")) return command_models_info(args, args->word[1]);
+    if (args->n_words == 2 && !strcmp(args->word[0], "pull")) return command_models_pull(args, args->word[1]);
     fprintf(stderr, "framemill models: expected 'list', 'info MODEL' or 'pull URL|NAME' (see framemill models --help)\n");
     return EXIT_USAGE;
 }

@@ -5,8 +5,8 @@
 
 #include "args.h"
 
-int models_info(const struct args *args, const char *name_or_file);
-int models_list(const struct args *args);
-int models_pull(const struct args *args, const char *what);
+int command_models_info(const struct args *args, const char *name_or_file);
+int command_models_list(const struct args *args);
+int command_models_pull(const struct args *args, const char *what);
 
 #endif

@@ -107,7 +107,7 @@ static int list_one(void *user, const char *name, const char *path, const char *
     return 0;
 }
 
-int models_list(const struct args *args)
+int command_models_list(const struct args *args)
 {
     struct list list = {.json = args_flag(args, "json")};
     struct fm_error error = {0};

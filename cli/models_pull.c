@@ -53,7 +53,7 @@ static int try_network(const char *path)
     return EXIT_BAD_INPUT;
 }
 
-int models_pull(const struct args *args, const char *what)
+int command_models_pull(const struct args *args, const char *what)
 {
     struct bar bar = {.shown = false};
     struct fm_error error = {0};
