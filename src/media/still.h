@@ -58,13 +58,15 @@ struct still_write_params {
     const char *format;    /* canonical */
     int width, height;
     struct pixel_format pixels; /* what rows are written as; fits the format */
-    int quality;           /* 1..100 for lossy formats; 0: the default (JPEG 95, WebP 92, AVIF and HEIC 80, JPEG XL 92); 100: lossless where the format can */
+    int quality;           /* 1..100 for lossy formats; 100: lossless where the format can; 0: the default (JPEG 95, WebP 92, AVIF
+                              and HEIC 80, JPEG XL 92) */
     int compression;       /* PNG: 0..9, TIFF ignores it; -1: the default (fast) */
     bool overwrite;        /* replace a file that is there */
 };
 
 /* The next rows in order, for the writer: puts at most *rows rows, sets *rows to how many and *data to the first (dense); the memory
- * stays valid until the next call. Called from another thread than the caller of still_write, one call at a time. Negative: an error, the file is not made. */
+ * stays valid until the next call. Called from any thread (for PNG the caller's of still_write, else another), one call at a time.
+ * Negative: an error, the file is not made. */
 typedef int (*still_pull)(void *user, const uint8_t **data, int *rows);
 
 /* Writes a picture whole: pulls all rows, writes under a temporary name in the same folder, flushes, renames to `path`.

@@ -7,9 +7,11 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "media/exif.h"
 #include "media/sniff.h"
 #include "media/still.h"
 #include "media/still_colour.h"
+#include "media/still_extra.h"
 #include "media/still_meta.h"
 #include "media/still_turn.h"
 #include "media/vips_load.h"
@@ -133,13 +135,22 @@ static int plan_memory(struct still_reader *r, VipsImage *loaded, struct fm_erro
     return FM_OK;
 }
 
-static int open_loaded(struct still_reader *r, VipsImage *loaded, struct fm_error *error)
+/* EXIF wins where both speak: libvips knows the other places. */
+static int find_orientation(VipsImage *loaded, const struct still_extra *extra)
+{
+    size_t size = extra->exif.size;
+    const uint8_t *body = exif_body(extra->exif.data, &size);
+    int orientation = body ? exif_orientation(body, size) : 0;
+    if (!orientation) orientation = vl.vips_image_get_orientation(loaded);
+    return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
+static int open_loaded(struct still_reader *r, VipsImage *loaded, struct still_extra *extra, struct fm_error *error)
 {
     int code = check_header(r, loaded, error);
     if (code == FM_OK) code = still_colour(loaded, r->path, &r->image, &r->info, error);
     if (code != FM_OK) return code;
-    r->orientation = vl.vips_image_get_orientation(loaded);
-    if (r->orientation < 1 || r->orientation > 8) r->orientation = 1;
+    r->orientation = find_orientation(loaded, extra);
     const bool sideways = r->orientation > 4;
     r->info.width = sideways ? r->height : r->width;
     r->info.height = sideways ? r->width : r->height;
@@ -148,7 +159,7 @@ static int open_loaded(struct still_reader *r, VipsImage *loaded, struct fm_erro
     memcpy(r->info.loader, r->sniff.name, strlen(r->sniff.name) + 1);
     code = plan_memory(r, loaded, error);
     if (code != FM_OK) return code;
-    code = still_meta_create(r->image, r->orientation != 1, &r->meta);
+    code = still_meta_create(r->image, extra, r->orientation != 1, &r->meta);
     return code == FM_OK ? FM_OK : core_fail_nomem(error, 0);
 }
 
@@ -164,6 +175,7 @@ int still_open(const char *path, struct still_reader **out, struct still_info *i
         return code;
     }
     VipsImage *loaded = NULL;
+    struct still_extra extra = {0};
     struct still_reader *r = core_calloc(1, sizeof *r);
     if (r) r->path = core_strdup(path);
     if (!r || !r->path) {
@@ -171,8 +183,10 @@ int still_open(const char *path, struct still_reader **out, struct still_info *i
     } else {
         r->sniff = sniff;
         code = load(r, fd, &loaded, error);
-        if (code == FM_OK) code = open_loaded(r, loaded, error);
+        if (code == FM_OK && still_extra_read(&sniff, fd, &extra) != FM_OK) code = core_fail_nomem(error, 0);
+        if (code == FM_OK) code = open_loaded(r, loaded, &extra, error);
     }
+    still_extra_release(&extra);
     if (loaded) vl.g_object_unref(loaded);
     close(fd); /* the source has one of its own */
     if (code != FM_OK) {

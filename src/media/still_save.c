@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "media/still_colour.h"
@@ -96,12 +97,6 @@ static int or_default(int quality, int otherwise)
     return quality ? quality : otherwise;
 }
 
-static int save_png(VipsImage *image, VipsTarget *target, const struct still_write_params *p)
-{
-    return vl.vips_pngsave_target(image, target, "compression", p->compression < 0 ? 1 : p->compression, "filter",
-        VIPS_FOREIGN_PNG_FILTER_SUB, "bitdepth", p->pixels.bits, NULL);
-}
-
 static int save_jpeg(VipsImage *image, VipsTarget *target, const struct still_write_params *p)
 {
     return vl.vips_jpegsave_target(image, target, "Q", or_default(p->quality, 95), NULL);
@@ -149,7 +144,6 @@ static const struct saver {
     int bits;                       /* that 16-bit samples are cut down to, 0: none */
     bool rgb_only;
 } savers[] = {
-    {"png", save_png, NULL, NULL, 0, false},
     {"jpeg", save_jpeg, NULL, NULL, 0, false},
     {"webp", save_webp, NULL, NULL, 0, true},
     {"tiff", save_tiff, NULL, NULL, 0, false},
@@ -166,6 +160,21 @@ static int failed(const struct feed *f, const char *path, struct fm_error *error
     if (f->code == FM_ERR_ARGUMENT) return core_fail(error, FM_ERR_ARGUMENT, "%s: its rows do not add up", path);
     if (f->code != FM_OK) return f->code;
     return core_fail(error, FM_ERR_IO, "%s: cannot be written%s%s", path, *reason ? ": " : "", reason);
+}
+
+/* x265 refuses some shapes (very wide and low) and libheif then writes a file without a picture, with no word of it. */
+static int check_heif(int fd, const char *path, const struct still_write_params *p, struct fm_error *error)
+{
+    VipsImage *image = NULL;
+    VipsSource *source = lseek(fd, 0, SEEK_SET) == 0 ? vl.vips_source_new_from_descriptor(fd) : NULL;
+    const bool good = source && vl.vips_heifload_source(source, &image, NULL) == 0 && vl.vips_image_get_width(image) == p->width &&
+                      vl.vips_image_get_height(image) == p->height;
+    if (image) vl.g_object_unref(image);
+    if (source) vl.g_object_unref(source);
+    if (good) return FM_OK;
+    vl.vips_error_clear();
+    return core_fail(error, FM_ERR_UNSUPPORTED, "%s: the %s encoder does not take a picture of %d x %d pixels", path, p->format,
+        p->width, p->height);
 }
 
 int still_save(int fd, const char *path, const struct still_meta *meta, const struct still_write_params *params, still_pull pull,
@@ -190,7 +199,8 @@ int still_save(int fd, const char *path, const struct still_meta *meta, const st
     int status = target ? 0 : -1;
     if (status == 0 && saver->rgb_only) status = still_colour_grey_to_rgb(&image);
     if (status == 0) status = saver->save(image, target, params);
-    const int code = status == 0 ? FM_OK : failed(&feed, path, error);
+    int code = status == 0 ? FM_OK : failed(&feed, path, error);
+    if (code == FM_OK && saver->save == save_heif) code = check_heif(fd, path, params, error);
     if (target) vl.g_object_unref(target);
     if (image) vl.g_object_unref(image);
     pthread_mutex_destroy(&feed.lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving by libvips into an open file. */
+/* Saving by libvips into an open file: every format but PNG, which has a writer of its own. */
 #ifndef FM_MEDIA_STILL_SAVE_H
 #define FM_MEDIA_STILL_SAVE_H
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The writer: a picture of libvips whose rows come from the caller, saved into a file that gets its name when it is whole. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "media/png_write.h"
 #include "media/still.h"
 #include "media/still_file.h"
 #include "media/still_meta.h"
@@ -40,7 +38,7 @@ int still_write(const char *path, const struct still_meta *meta, const struct st
     struct still_file file;
     code = still_file_create(&file, path, params->overwrite, error);
     if (code != FM_OK) return code;
-    code = still_save(file.fd, path, meta, params, pull, user, error);
+    code = (strcmp(params->format, "png") == 0 ? png_write : still_save)(file.fd, path, meta, params, pull, user, error);
     if (code == FM_OK) return still_file_commit(&file, bytes, error);
     still_file_abandon(&file);
     return code;

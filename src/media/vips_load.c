@@ -109,7 +109,10 @@ void vips_load_reason(char *text, size_t size)
     char *all = vl.vips_error_buffer_copy();
     size_t length = 0;
     bool gap = false;
-    for (const char *c = all ? all : ""; *c && length + 3 < size; c++) {
+    const char *from = all ? all : "";
+    static const char ours[] = "framemill: ";
+    if (strncmp(from, ours, sizeof ours - 1) == 0) from += sizeof ours - 1;
+    for (const char *c = from; *c && length + 3 < size; c++) {
         if (*c == '\n') {
             gap = length > 0;
             continue;
