@@ -4,9 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at `s`, of which `left` bytes are there; 0: it is none (overlong, surrogate, above U+10FFFF, cut short). */
-static int utf8_length(const unsigned char *s, size_t left)
+/* Overlong forms, surrogates, what is above U+10FFFF or cut short are no characters. */
+int json_utf8_length(const char *text, size_t left)
 {
+    const unsigned char *s = (const unsigned char *) text;
     const unsigned char c = s[0];
     const int n = c < 0x80 ? 1 : c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
     if (!n || (size_t) n > left) return 0;
@@ -23,7 +24,7 @@ static void put_text(FILE *to, const char *text, size_t length)
     const unsigned char *s = (const unsigned char *) text;
     putc('"', to);
     for (size_t i = 0; i < length;) {
-        const int n = utf8_length(s + i, length - i);
+        const int n = json_utf8_length(text + i, length - i);
         const char *escape = NULL;
         for (const char *p = letters; *p; p += 2)
             if ((unsigned char) *p == s[i]) escape = p + 1;

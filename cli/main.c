@@ -12,7 +12,7 @@ static const struct {
     {"run", "run MODEL [-i [NAME=]FILE.npy]... -o DIR", "runs a network: arrays in, arrays out", command_run},
     {"models", "models list | info MODEL | pull URL|NAME", "the networks here; what one is; getting one", command_models},
     {"doctor", "doctor", "what this machine can do, and whether it does it right", command_doctor},
-    {"bench", "bench latency|memory|peers [MODEL...]", "measures", command_bench},
+    {"bench", "bench WHAT [MODEL...]", "measures: latency, throughput, memory, thermal, network, peers", command_bench},
 };
 #define N_COMMANDS ((int) (sizeof commands / sizeof *commands))
 

@@ -53,7 +53,7 @@ def usage_errors(folder):
                       ("run", MODEL, "--what", "-o", folder), ("run", MODEL, "-i", path, "-i", path, "-o", folder),
                       ("run", MODEL, "-i", "nobody=" + path, "-o", folder), ("run", MODEL, "-i", path, "-o", folder, "-j", "0"),
                       ("run", MODEL, "-i", path, "-o", folder, "--memory", "12Q"), ("run", MODEL, "-i", path, "-o", folder, "--cpumask", "z80"),
-                      ("models",), ("models", "info"), ("doctor", "x"), ("bench",), ("bench", "latency"), ("run", MODEL, "-o")):
+                      ("models",), ("models", "info"), ("doctor", "x"), ("bench",), ("bench", "network"), ("run", MODEL, "-o")):
         code, text, errors = run(*arguments)
         assert code == USAGE and errors and not text, (arguments, code, text, errors)
 
@@ -154,11 +154,11 @@ def doctor_checks(folder):
 
 
 def bench_prints(folder):
-    code, text, _ = run("bench", "latency", MODEL, "--size", "64x64", "--repeat", "3")
+    code, text, _ = run("bench", "network", MODEL, "--size", "64x64", "--repeat", "3")
     assert code == DONE and "lanczos2x.onnx" in text and "1x3x64x64" in text, text
-    code, text, _ = run("bench", "memory", MODEL, "--size", "64x64", "--json")
+    code, text, _ = run("bench", "network", MODEL, "--size", "64x64", "--json")
     assert code == DONE and '"session_mb"' in text
-    assert run("bench", "latency", "none.onnx", MODEL, "--repeat", "1", "--size", "32x32")[0] == BAD_INPUT
+    assert run("bench", "network", "none.onnx", MODEL, "--repeat", "1", "--size", "32x32")[0] == BAD_INPUT
 
 
 def unwritable_output(folder):
