@@ -118,9 +118,11 @@ const char *report_line(const struct fm_upscale_report *r, char *text, size_t si
     if (r->total_ms > 0)
         snprintf(times, sizeof times, ", %.0f ms (read %.0f, compute %.0f, write %.0f)", r->total_ms, r->read_ms, r->compute_ms,
             r->write_ms);
-    const char *how = r->how && *r->how ? r->how : "", *model = r->model ? r->model : "";
+    const char *how = r->how ? r->how : "", *model = r->model ? r->model : "";
+    const bool says_model = strcasestr(how, model) != NULL; /* "lanczos2x x2 twice" */
     snprintf(text, size, "%dx%d -> %dx%d %s, %s%s%s%s, %s, %.1f MB%s", r->in_width, r->in_height, r->out_width, r->out_height,
-        r->format ? r->format : "", model, *how ? " (" : "", how, *how ? ")" : "", tiles, (double) r->memory / 1e6, times);
+        r->format ? r->format : "", says_model ? "" : model, says_model || !*how ? "" : " (", how, says_model || !*how ? "" : ")",
+        tiles, (double) r->memory / 1e6, times);
     return text;
 }
 
