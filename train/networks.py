@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The networks that are trained here, and what each is made of.
+
+A ladder network (rt...) sees luma only and works where pixels are few, on the small picture:
+
+    luma [1] -> conv -> PReLU -> (conv 3x3 -> PReLU) x hidden -> conv to scale^2 -> + -> pixel shuffle
+          \\-> edges repeated by 2 -> conv 5x5 to scale^2 -----------------------------^
+
+The short way starts as bicubic enlargement, so the long one learns only what is missing; its edges are repeated, or every
+picture would get a dark frame. Its convolutions are trained as collapsible blocks: k x k into many channels, 1x1 back, and a
+straight connection where the shapes allow one. Nothing nonlinear lies within a block, so it equals a single k x k convolution;
+that one is computed from the factors (a small matrix product) in every step, and the pictures only ever meet the narrow
+network. Training costs as much as training the plain network, and ends higher.
+
+piper is the RGB network of 453,388 parameters: residual blocks with batch norm and SiLU, no skip from the input to the output."""
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import pictures
+
+
+class Collapsible(nn.Module):
+    """A size x size convolution with zero padding, given by the product of two factors and, when `straight`, the identity."""
+
+    def __init__(self, inputs, outputs, size=3, wide=128, straight=False, gain=1.0):
+        super().__init__()
+        self.shape = (outputs, inputs, size, size)
+        self.expand = nn.Parameter(torch.randn(wide, inputs * size * size) / (inputs * size * size) ** 0.5)
+        self.shrink = nn.Parameter(torch.randn(outputs, wide) * (gain / wide ** 0.5))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        identity = torch.zeros(self.shape)
+        if straight:
+            identity[range(inputs), range(inputs), size // 2, size // 2] = 1
+        self.register_buffer("identity", identity, persistent=False)
+
+    def kernel(self):
+        return (self.shrink @ self.expand).view(self.shape) + self.identity  # [out][in][size][size]
+
+    def forward(self, x):
+        kernel = self.kernel().contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, kernel, self.bias, padding=self.shape[2] // 2)
+
+
+def bicubic_phases(scale):
+    """Bicubic enlargement as kernels: [scale^2][1][5][5], one for each pixel of the block that a pixel becomes."""
+    offset = (np.arange(scale) + 0.5) / scale - 0.5
+    weight = pictures.cubic(np.arange(-2, 3) - offset[:, None])
+    return torch.tensor(np.einsum("ai,bj->abij", weight, weight).reshape(scale * scale, 1, 5, 5)).float()
+
+
+class Ladder(nn.Module):
+    colour = "luma"
+
+    def __init__(self, width, hidden, scale=2, first=3, last=3, wide=128):
+        super().__init__()
+        self.scale = scale
+        self.convolutions = nn.ModuleList(
+            [Collapsible(1, width, first, wide)]
+            + [Collapsible(width, width, 3, wide, straight=True, gain=0.5) for _ in range(hidden)]
+            + [Collapsible(width, scale * scale, last, wide, gain=0.1)])
+        self.short = nn.Parameter(bicubic_phases(scale))
+        self.slopes = nn.ParameterList([nn.Parameter(torch.full((width,), 0.25)) for _ in range(hidden + 1)])
+
+    def forward(self, luma):  # [n][1][h][w], Y / 255 -> [n][1][scale h][scale w]
+        x = luma
+        for convolution, slope in zip(self.convolutions, self.slopes):
+            x = F.prelu(convolution(x), slope)
+        short = F.conv2d(F.pad(luma, (2, 2, 2, 2), "replicate"), self.short)
+        return F.pixel_shuffle(self.convolutions[-1](x) + short, self.scale)
+
+    def steps(self):
+        """The collapsed network, in order: (operation, value it is applied to, the rest). A conv has the rest kernel, bias and
+        zeros around."""
+        short = yield "edges", "input", 2
+        short = yield "conv", short, self.short.detach(), torch.zeros(self.scale ** 2), 0
+        x = "input"
+        for i, slope in enumerate(self.slopes):
+            block = self.convolutions[i]
+            x = yield "conv", x, block.kernel().detach(), block.bias.detach(), block.shape[2] // 2
+            x = yield "prelu", x, slope.detach()
+        last = self.convolutions[-1]
+        x = yield "conv", x, last.kernel().detach(), last.bias.detach(), last.shape[2] // 2
+        x = yield "add", x, short
+        yield "shuffle", x, self.scale
+
+
+class Residual(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.first_norm = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.second, self.second_norm = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+
+    def forward(self, x):
+        return x + self.second_norm(self.second(F.silu(self.first_norm(self.first(x)))))
+
+
+def fold(convolution, norm):
+    """Kernel and bias of the convolution with the batch norm behind it, as it is outside training, worked in."""
+    factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+    kernel = convolution.weight * factor[:, None, None, None]
+    return kernel.detach(), ((convolution.bias - norm.running_mean) * factor + norm.bias).detach()
+
+
+class Piper(nn.Module):
+    colour = "rgb"
+
+    def __init__(self, width=64, blocks=6, scale=2):
+        super().__init__()
+        self.scale = scale
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.body = nn.ModuleList([Residual(width) for _ in range(blocks)])
+        self.tail = nn.Conv2d(width, 3 * scale * scale, 3, padding=1)
+
+    def forward(self, rgb):  # [n][3][h][w] in 0..1 -> [n][3][scale h][scale w]
+        x = self.head(rgb)
+        for block in self.body:
+            x = block(x)
+        return F.pixel_shuffle(self.tail(x), self.scale)
+
+    def steps(self):
+        x = yield "conv", "input", self.head.weight.detach(), self.head.bias.detach(), 1
+        for block in self.body:
+            kept = x
+            x = yield ("conv", x, *fold(block.first, block.first_norm), 1)
+            x = yield "silu", x
+            x = yield ("conv", x, *fold(block.second, block.second_norm), 1)
+            x = yield "add", x, kept
+        x = yield "conv", x, self.tail.weight.detach(), self.tail.bias.detach(), 1
+        yield "shuffle", x, self.scale
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is made and trained. A cycle is a whole training with warm-up, cosine and fine-tuning; each later one starts
+    from the one before, is twice as long and ends better; what every cycle leaves can be shipped."""
+    make: object
+    arguments: dict
+    first_cycle: int = 8000        # steps; cycle n has first_cycle << n
+    rate: float = 2e-3             # Adam's, at the top of the first cycle
+    later_rate: float = 1e-3       # at the top of later ones
+    stages: tuple = field(default=((0.70, 48, 16, "l1"), (1.00, 64, 12, "l2")))  # until this share of a cycle: crop, batch, loss
+
+
+RECIPES = {
+    "rt3": Recipe(Ladder, dict(width=8, hidden=5)),
+    "rt9": Recipe(Ladder, dict(width=16, hidden=3, first=5, last=5)),
+    "rt14": Recipe(Ladder, dict(width=16, hidden=6)),
+    "rt27": Recipe(Ladder, dict(width=16, hidden=11)),
+    "rt105": Recipe(Ladder, dict(width=32, hidden=11), rate=1e-3, later_rate=5e-4),
+    "piper": Recipe(Piper, dict(), rate=5e-4, later_rate=3e-4),
+}
+
+
+def make(name):
+    recipe = RECIPES[name]
+    return recipe.make(**recipe.arguments)
+
+
+def steps_of(network):
+    """network.steps() as a list of (name of the value, operation, operands...)."""
+    found, walk = [], network.steps()
+    step = next(walk)
+    try:
+        while True:
+            found.append((f"{step[0]}_{len(found)}", *step))
+            step = walk.send(found[-1][0])
+    except StopIteration:
+        return found
+
+
+def multiplies(network):
+    """Multiply-adds of the convolutions for each pixel of the small picture."""
+    return sum(step[3].numel() for step in steps_of(network) if step[1] == "conv")
+
+
+def describe():
+    for name in RECIPES:
+        network = make(name)
+        folded = sum(t.numel() for step in steps_of(network) for t in step[3:] if torch.is_tensor(t))
+        trained = sum(p.numel() for p in network.parameters())
+        print(f"{name:8} {multiplies(network):7} multiply-adds a pixel, {folded:7} numbers when folded, {trained:7} when trained")
+
+
+if __name__ == "__main__":
+    describe()
