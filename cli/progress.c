@@ -121,9 +121,9 @@ void progress_end(struct progress *progress)
     progress_wipe(progress);
 }
 
-static void put_plain(const char *text)
+void put_plain(FILE *to, const char *text)
 {
-    for (; *text; text++) putc((unsigned char) *text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
+    for (; *text; text++) putc((unsigned char) *text < 0x20 || *text == 0x7f ? '?' : *text, to);
 }
 
 /* Most messages name their file themselves. */
@@ -137,9 +137,9 @@ void progress_list(struct progress *progress, const char *file, const char *text
 {
     progress_wipe(progress);
     fputs("  ", stderr);
-    put_plain(file);
+    put_plain(stderr, file);
     fputs(": ", stderr);
-    put_plain(without_file(file, text));
+    put_plain(stderr, without_file(file, text));
     putc('\n', stderr);
 }
 
@@ -157,9 +157,9 @@ void progress_say(struct progress *progress, const char *kind, const char *file,
         fputs("}\n", stderr);
     } else {
         fputs("framemill: ", stderr);
-        if (file) put_plain(file), fputs(": ", stderr);
+        if (file) put_plain(stderr, file), fputs(": ", stderr);
         if (!strcmp(kind, "warning")) fputs("warning: ", stderr);
-        put_plain(text);
+        put_plain(stderr, text);
         putc('\n', stderr);
     }
 }

@@ -5,6 +5,7 @@
 #define FM_CLI_PROGRESS_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum progress_mode { PROGRESS_BAR, PROGRESS_JSON, PROGRESS_NONE };
 
@@ -22,8 +23,7 @@ struct progress {
 void progress_start(struct progress *progress, enum progress_mode mode, bool quiet);
 /* Shows the state, ten times a second at most. */
 void progress_update(struct progress *progress, int finished, int files, double share);
-/* A line: "framemill: FILE: TEXT". kind: "error", "warning", "note", "done"; file may be NULL. Control characters (names of files may
- * hold some) are shown as '?'. */
+/* A line: "framemill: FILE: TEXT". kind: "error", "warning", "note", "done"; file may be NULL. */
 void progress_say(struct progress *progress, const char *kind, const char *file, const char *text);
 /* An indented line of a list: "  FILE: TEXT". */
 void progress_list(struct progress *progress, const char *file, const char *text);
@@ -31,6 +31,8 @@ void progress_list(struct progress *progress, const char *file, const char *text
 void progress_wipe(struct progress *progress);
 /* The last state, for programs that read along; the bar goes away. */
 void progress_end(struct progress *progress);
+/* A name of a file for a terminal: control characters as '?'. */
+void put_plain(FILE *to, const char *text);
 double progress_seconds(const struct progress *progress);
 
 #endif

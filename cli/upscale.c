@@ -144,7 +144,10 @@ static void on_describe(void *user, const struct fm_upscale_report *report)
         say_outcome(job, picture);
     } else if (!job->settings->json) {
         char line[1024];
-        printf("%s -> %s: %s\n", picture->input, picture->output, report_line(report, line, sizeof line));
+        put_plain(stdout, picture->input);
+        fputs(" -> ", stdout);
+        put_plain(stdout, picture->output);
+        printf(": %s\n", report_line(report, line, sizeof line));
     }
     say_warnings(job, picture, report->warnings);
     show(job, picture, report);
