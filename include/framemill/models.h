@@ -40,9 +40,10 @@ struct fm_models_pull_params {
     void *user;
 };
 
-/* Downloads a network (an ncnn .param brings its .bin), continuing a download that was cut off, and puts it in place once its SHA-256 is
- * right. path: where it is now. FM_ERR_IO: network or disk; FM_ERR_FORMAT: the checksum does not match (the file is removed);
- * FM_ERR_ARGUMENT: no such name, no checksum; FM_ERR_UNSUPPORTED: libcurl is not installed; FM_ERR_CANCELLED. */
+/* Downloads a network (an ncnn .param brings its .bin), continuing a download that was cut off, and puts it in place once its SHA-256
+ * is right. A file that is right already is left as it is; another of its name is FM_ERR_ARGUMENT, unless `overwrite`. path: where it is
+ * now. FM_ERR_IO: network or disk; FM_ERR_FORMAT: the checksum does not match (the file is removed); FM_ERR_ARGUMENT: no such name, no
+ * checksum; FM_ERR_UNSUPPORTED: libcurl is not installed; FM_ERR_CANCELLED. */
 FM_API int fm_models_pull(const struct fm_models_pull_params *params, char *path, size_t path_size, struct fm_error *error);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pulling a network: first which files it has, where they are and what they must be (by address, or by a catalogue), then all of them are
- * downloaded and checked, and only then they get their names, the network's own last. A network that is found is whole. */
+/* Pulling a network: first which files it has, where they are and what they must be (by address, or by a catalogue), then all of
+ * them are downloaded and checked, and only then they get their names, the network's own last. A network that is found is whole. */
 #define _GNU_SOURCE /* strcasecmp */
 #include "api/models_pull.h"
 
@@ -51,6 +51,14 @@ static int progress(void *user, uint64_t done, uint64_t total)
     return pull->p->progress ? pull->p->progress(pull->p->user, pull->now, done, total) : 0;
 }
 
+/* While something small comes that is no part of the network: a chance to stop, nothing to count. */
+static int waiting(void *user, uint64_t done, uint64_t total)
+{
+    (void) done;
+    (void) total;
+    return progress(user, 0, 0);
+}
+
 /* ---- by address ---- */
 
 static bool has_ending(const char *name, const char *ending)
@@ -69,7 +77,7 @@ static int ask_sidecar(struct pull *pull, struct pull_file *file)
     int code = net_url_beside(file->url, 0, ".sha256", url, pull->error);
     if (code < 0) return code;
     pull->now = file->name;
-    code = net_fetch_text(url, SIDECAR_BYTES_MAX, progress, pull, &text, &size, &answer, &error);
+    code = net_fetch_text(url, SIDECAR_BYTES_MAX, waiting, pull, &text, &size, &answer, &error);
     if (code < 0 && answer.status >= 400 && answer.status < 500) return FM_OK;
     if (code < 0) {
         *pull->error = error;
@@ -101,8 +109,8 @@ static int beside(struct pull *pull, const struct pull_file *own, size_t cut, co
     return out->url && out->name ? FM_OK : core_fail_nomem(pull->error, 0);
 }
 
-/* The .bin of a .param: NAME.bin; for a name that ends in -x2, -x3 or -x4 perhaps that of another scale, which the importer takes as
- * well. The first that has a checksum is it; else, when that is allowed, the first that is there. */
+/* The .bin of a .param: NAME.bin; for a name that ends in -x2, -x3 or -x4 perhaps that of another scale, which the importer
+ * takes as well. The first that has a checksum is it; else, when that is allowed, the first that is there. */
 static int add_weights(struct pull *pull)
 {
     static const size_t own_ending = sizeof ".param" - 1, scale_ending = sizeof "-x2" - 1;
@@ -168,7 +176,7 @@ static int load_catalogue(struct pull *pull, const char *from, struct net_catalo
     if (net_is_url(from)) {
         code = net_url_check(from, pull->error);
         pull->now = "catalogue";
-        if (code == FM_OK) code = net_fetch_text(from, CATALOGUE_BYTES_MAX, progress, pull, &text, &size, &answer, pull->error);
+        if (code == FM_OK) code = net_fetch_text(from, CATALOGUE_BYTES_MAX, waiting, pull, &text, &size, &answer, pull->error);
         if (code < 0) return code;
         code = net_catalogue_parse(text, size, net_url_shown(from, shown, sizeof shown), out, pull->error);
         core_free(text);
@@ -186,8 +194,8 @@ static int by_file_name(const void *a, const void *b)
     return strcmp(((const struct pull_file *) a)->name, ((const struct pull_file *) b)->name);
 }
 
-/* Takes the entries of that name: the network's own file first, then the others by name, so that two pulls that share files wait for
- * each other in one order. The other names go to `close`. */
+/* Takes the entries of that name: the network's own file first, then the others by name, so that two pulls that share files wait
+ * for each other in one order. The other names go to `close`. */
 static int take_entries(struct pull *pull, const struct net_catalogue *catalogue, const char *source, struct find_close *close)
 {
     const size_t length = strlen(pull->p->what);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Networks by name: the folders that are looked in, and what lies there. Only files *.onnx and *.param count, in a folder and in its
- * subfolders one level deep; names that begin with a dot do not. Any thread; the environment must not change meanwhile. */
+/* Networks by name: the folders that are looked in, and what lies there. Only files *.onnx and *.param count, in a folder and in
+ * its subfolders one level deep; names that begin with a dot do not. Any thread; the environment must not change meanwhile. */
 #ifndef FM_MODEL_FIND_H
 #define FM_MODEL_FIND_H
 

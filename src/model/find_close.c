@@ -39,7 +39,8 @@ void find_close_start(struct find_close *close, const char *wanted)
     *close = (struct find_close){.wanted = wanted};
 }
 
-/* A third of the letters may be wrong; a name that contains the wanted one, or is contained in it, is as good as two wrong letters. */
+/* A third of the letters may be wrong; a name that contains the wanted one, or is contained in it, is as good as two wrong
+ * letters. */
 static int how_far(const char *wanted, const char *name)
 {
     const int distance = find_distance(wanted, name), length = (int) strlen(wanted);

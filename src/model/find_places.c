@@ -39,8 +39,8 @@ static bool places_self(char *path, size_t size)
     return known && realpath(info.dli_fname, real) && snprintf(path, size, "%s", real) < (int) size;
 }
 
-/* Beside the program in its build folder or as it is unpacked; below share/ where it is installed (a library may lie one level deeper,
- * lib/x86_64-linux-gnu). */
+/* Beside the program in its build folder or as it is unpacked; below share/ where it is installed (a library may lie one level
+ * deeper, lib/x86_64-linux-gnu). */
 bool find_shipped_folder(char *path, size_t size)
 {
     static const char *const beside[] = {"models", "../models", "../share/framemill/models", "../../share/framemill/models"};

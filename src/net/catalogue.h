@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Catalogue: which files make a network, where they are, and what their checksums are. A text file, one line for each file, its columns
- * separated by tabs:
+/* Catalogue: which files make a network, where they are, and what their checksums are. A text file, one line for each file, its
+ * columns separated by tabs:
  *
  *     name  file  url  sha256  bytes  licence  [note]
  *
- * `file` is the file's name on disk: NAME.onnx or NAME.param for the network itself, others for what belongs to it. bytes may be "-" when it
- * is not known. Empty lines and lines that begin with # say nothing. Immutable once made: any thread may read it. */
+ * `file` is the file's name on disk: NAME.onnx or NAME.param for the network itself, others for what belongs to it. bytes may be
+ * "-" when it is not known. Empty lines and lines that begin with # say nothing. Immutable once made: any thread may read it. */
 #ifndef FM_NET_CATALOGUE_H
 #define FM_NET_CATALOGUE_H
 

@@ -102,7 +102,8 @@ static int look_there(struct net_download *d, struct fm_error *error)
 
 /* ---- the part, and its lock ---- */
 
-/* Waits for the lock. The part may be renamed or removed by whoever held it: then the lock is on something else, and is tried anew. */
+/* Waits for the lock. The part may be renamed or removed by whoever held it: then the lock is on something else, and is tried
+ * anew. */
 static int lock_part(struct net_download *d, struct fm_error *error)
 {
     for (;;) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One file from the web onto the disk, whole and right or not at all. It grows as FILE.part, which stays when the download is cut off and
- * is gone on with later; FILE.part.info says of which address and which version it is. Whoever downloads holds a lock on FILE.part, in
- * this process or in another: two downloads of one file take turns, and the second finds it there. A download belongs to one thread at a
- * time. */
+/* One file from the web onto the disk, whole and right or not at all. It grows as FILE.part, which stays when the download is
+ * cut off and is gone on with later; FILE.part.info says of which address and which version it is. Whoever downloads holds a
+ * lock on FILE.part, in this process or in another: two downloads of one file take turns, and the second finds it there. A
+ * download belongs to one thread at a time. */
 #ifndef FM_NET_DOWNLOAD_H
 #define FM_NET_DOWNLOAD_H
 
@@ -25,9 +25,9 @@ struct net_file {
     void *user;
 };
 
-/* Downloads to FILE.part and checks it; keeps the lock. *status (may be NULL): HTTP's, 0 when there was no answer.
- * FM_ERR_IO: network or disk; FM_ERR_FORMAT: it is not what it should be, FILE.part is removed; FM_ERR_ARGUMENT: another file of this
- * path is there; FM_ERR_CANCELLED; FM_ERR_UNSUPPORTED: no libcurl. */
+/* Downloads to FILE.part and checks it; keeps the lock. *status (may be NULL): HTTP's, 0 when there was no answer. FM_ERR_IO:
+ * network or disk; FM_ERR_FORMAT: it is not what it should be, FILE.part is removed; FM_ERR_ARGUMENT: another file of this path
+ * is there; FM_ERR_CANCELLED; FM_ERR_UNSUPPORTED: no libcurl. */
 int net_download_get(const struct net_file *file, struct net_download **out, long *status, struct fm_error *error);
 /* Gives it its name, for good (the disk has it). The download is used up, whatever comes of it. */
 int net_download_place(struct net_download **download, struct fm_error *error);

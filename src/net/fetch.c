@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* By libcurl's easy interface. What the server answers is judged when the first byte of its body comes (or, without a body, when all is
- * over): by then the head is whole, and it is the head of the last answer, behind all redirects. */
+/* By libcurl's easy interface. What the server answers is judged when the first byte of its body comes (or, without a body, when
+ * all is over): by then the head is whole, and it is the head of the last answer, behind all redirects. */
 #define _GNU_SOURCE /* strncasecmp */
 #include "net/fetch.h"
 

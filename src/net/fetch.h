@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One GET over HTTP or HTTPS, from where an earlier one was cut off. Redirects are followed to http and https, from https to https only.
- * Blocks until done; any thread, each with its own request. */
+/* One GET over HTTP or HTTPS, from where an earlier one was cut off. Redirects are followed to http and https, from https to
+ * https only. Blocks until done; any thread, each with its own request. */
 #ifndef FM_NET_FETCH_H
 #define FM_NET_FETCH_H
 
@@ -39,8 +39,8 @@ struct net_request {
  * FM_ERR_FORMAT: too long; FM_ERR_UNSUPPORTED: no libcurl; what `begin` and `write` return. */
 int net_fetch(const struct net_request *request, struct net_answer *answer, struct fm_error *error);
 
-/* The same into memory, for small texts: *text has a terminator behind its *size bytes and is freed with core_free. `progress` (may be NULL)
- * can stop it. */
+/* The same into memory, for small texts: *text has a terminator behind its *size bytes and is freed with core_free. `progress`
+ * (may be NULL) can stop it. */
 int net_fetch_text(const char *url, size_t limit, int (*progress)(void *user, uint64_t done, uint64_t total), void *user,
     char **text, size_t *size, struct net_answer *answer, struct fm_error *error);
 

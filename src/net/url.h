@@ -19,13 +19,14 @@ bool net_url_is_https(const char *url);
 /* The address for people: without user, password and what follows a '?', which may be secret. Cut to fit. */
 const char *net_url_shown(const char *url, char *text, size_t size);
 
-/* The name a file of that address gets: the last part of the path, percent-decoded, with whatever a file system or a terminal could take
- * amiss made '_' (separators, controls, leading dots). FM_ERR_ARGUMENT: the address names no file, or one too long. */
+/* The name a file of that address gets: the last part of the path, percent-decoded, with whatever a file system or a terminal
+ * could take amiss made '_' (separators, controls, leading dots). FM_ERR_ARGUMENT: the address names no file, or one too long. */
 int net_url_file(const char *url, char name[NET_NAME_MAX], struct fm_error *error);
 /* Whether net_url_file could have given that name. */
 bool net_file_is_safe(const char *name);
 
-/* The address of a file beside it: the last `cut` bytes of the path replaced by `ending`, what follows a '?' kept. FM_ERR_ARGUMENT: too long. */
+/* The address of a file beside it: the last `cut` bytes of the path replaced by `ending`, what follows a '?' kept.
+ * FM_ERR_ARGUMENT: too long. */
 int net_url_beside(const char *url, size_t cut, const char *ending, char out[NET_URL_MAX], struct fm_error *error);
 
 #endif

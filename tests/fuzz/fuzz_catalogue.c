@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts from servers: the same bytes as a catalogue, as a checksum file, as an address. What is taken must be harmless, a refusal must say
- * where. */
+/* Texts from servers: the same bytes as a catalogue, as a checksum file, as an address. What is taken must be harmless, a
+ * refusal must say where. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

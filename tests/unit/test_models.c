@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Networks by name: where they are looked for, what is found first; addresses, catalogues and checksums before anything is downloaded. */
+/* Networks by name: where they are looked for, what is found first; addresses, catalogues and checksums before anything is
+ * downloaded. */
 #define _GNU_SOURCE
 #include "check.h"
 
