@@ -31,7 +31,4 @@ double now_ms(void);
 struct spread { double min, median, max; };
 struct spread spread_of(double *values, int n);
 
-/* The folder of the shipped networks, or NULL. */
-const char *shipped_models(void);
-
 #endif

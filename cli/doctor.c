@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* framemill doctor: what this machine is, whether the fast paths answer as the reference does, and how fast the shipped networks run. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,34 +72,43 @@ static double frames_per_second(fm_engine *engine, fm_model *model, int w, int h
     return best;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *) a, *(char *const *) b);
-}
+struct examined {
+    fm_engine *engine;
+    bool json;
+    int n, status;
+};
 
-/* Names of the .onnx files of a folder, sorted; the caller frees each and the list. */
-static char **list_models(const char *folder, int *n)
+/* Compares one network with the reference, and says how fast it is. */
+static int examine(void *user, const char *name, const char *path, const char *where, bool shadowed)
 {
-    *n = 0;
-    DIR *dir = folder ? opendir(folder) : NULL;
-    char **names = NULL;
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        const char *dot = strrchr(entry->d_name, '.');
-        if (!dot || strcmp(dot, ".onnx") != 0) continue;
-        char **grown = realloc(names, (size_t) (*n + 1) * sizeof *names);
-        if (!grown) break;
-        names = grown;
-        if (asprintf(&names[*n], "%s/%s", folder, entry->d_name) < 0) break;
-        ++*n;
+    struct examined *e = user;
+    struct fm_error error = {0};
+    fm_model *model = NULL;
+    (void) where;
+    if (shadowed) return 0;
+    e->n++;
+    if (fm_model_open(path, &model, &error) < 0) {
+        e->status = report(&error);
+        return 0;
     }
-    if (dir) closedir(dir);
-    if (*n) qsort(names, (size_t) *n, sizeof *names, by_name);
-    return names;
+    const double worst = compare_with_reference(e->engine, model);
+    const bool right = worst >= 0 && worst <= SELF_TEST_TOLERANCE;
+    const double fps = right ? frames_per_second(e->engine, model, 640, 360) : 0;
+    if (e->json)
+        printf("{\"model\": \"%s\", \"right\": %s, \"error\": %.3g, \"fps_640x360\": %.2f}\n", name, right ? "true" : "false",
+            worst, fps);
+    else if (right)
+        printf("%-24s right (off by %.1e of the largest value), %.1f frames a second at 640x360\n", name, worst, fps);
+    else
+        printf("%-24s WRONG: off by %.1e of the largest value\n", name, worst);
+    if (!right) e->status = EXIT_FAILED;
+    fm_model_unref(&model);
+    return 0;
 }
 
 int command_doctor(const struct args *args)
 {
-    int status = EXIT_FAILED, n;
+    int status = EXIT_FAILED;
     if (args->n_words) {
         fprintf(stderr, "framemill doctor: takes no names (see framemill doctor --help)\n");
         return EXIT_USAGE;
@@ -117,32 +125,11 @@ int command_doctor(const struct args *args)
     else
         printf("processor  %s, %d in reach\nkernels    %s, %d threads\npeak       %.1f GFLOP/s a thread\n", info.cpu,
             info.processors, info.isa, info.threads, peak);
-    char **names = list_models(shipped_models(), &n);
-    status = EXIT_DONE;
-    if (!n) printf("networks   none found (FRAMEMILL_MODELS names their folder)\n");
-    for (int i = 0; i < n; i++) {
-        struct fm_error error = {0};
-        fm_model *model = NULL;
-        const char *name = strrchr(names[i], '/') + 1;
-        if (fm_model_open(names[i], &model, &error) < 0) {
-            status = report(&error);
-            continue;
-        }
-        const double worst = compare_with_reference(engine, model);
-        const bool right = worst >= 0 && worst <= SELF_TEST_TOLERANCE;
-        const double fps = right ? frames_per_second(engine, model, 640, 360) : 0;
-        if (json)
-            printf("{\"model\": \"%s\", \"right\": %s, \"error\": %.3g, \"fps_640x360\": %.2f}\n", name, right ? "true" : "false",
-                worst, fps);
-        else if (right)
-            printf("%-24s right (off by %.1e of the largest value), %.1f frames a second at 640x360\n", name, worst, fps);
-        else
-            printf("%-24s WRONG: off by %.1e of the largest value\n", name, worst);
-        if (!right) status = EXIT_FAILED;
-        fm_model_unref(&model);
-    }
-    for (int i = 0; i < n; i++) free(names[i]);
-    free(names);
+    struct examined e = {.engine = engine, .json = json, .status = EXIT_DONE};
+    struct fm_error error = {0};
+    if (fm_models_each(NULL, examine, &e, &error) < 0) e.status = report(&error);
+    if (!e.n && !json) printf("networks   none found (FM_MODELS names their folder)\n");
+    status = e.status;
     fm_engine_unref(&engine);
     return status;
 }

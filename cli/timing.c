@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What several commands share: engines, input arrays, clocks, where the shipped networks are. */
+/* What several commands share: engines, input arrays, clocks. */
 #define _GNU_SOURCE
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "commands.h"
 
@@ -126,25 +124,4 @@ struct spread spread_of(double *values, int n)
 {
     qsort(values, (size_t) n, sizeof *values, by_value);
     return (struct spread){values[0], n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2, values[n - 1]};
-}
-
-/* Beside the program when it runs from the build folder, below share/ when it is installed; FRAMEMILL_MODELS goes before both. */
-const char *shipped_models(void)
-{
-    static char path[PATH_MAX + 64];
-    const char *told = getenv("FRAMEMILL_MODELS");
-    if (told) return told;
-    char self[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length <= 0) return NULL;
-    self[length] = 0;
-    char *slash = strrchr(self, '/');
-    if (!slash) return NULL;
-    *slash = 0;
-    static const char *const places[] = {"../models", "../share/framemill/models"};
-    for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", self, places[i]);
-        if (access(path, R_OK) == 0) return path;
-    }
-    return NULL;
 }

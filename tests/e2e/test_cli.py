@@ -143,13 +143,13 @@ def models_info_tells(folder):
 
 
 def doctor_checks(folder):
-    code, text, _ = run("doctor", FRAMEMILL_MODELS=os.path.abspath("models"))
-    assert code == DONE and re.search(r"lanczos2x.onnx +right", text) and "GFLOP/s" in text, text
-    for line in run("doctor", "--json", FRAMEMILL_MODELS=os.path.abspath("models"))[1].splitlines():
+    code, text, _ = run("doctor", FM_MODELS=os.path.abspath("models"))
+    assert code == DONE and re.search(r"lanczos2x +right", text) and "GFLOP/s" in text, text
+    for line in run("doctor", "--json", FM_MODELS=os.path.abspath("models"))[1].splitlines():
         import json
         json.loads(line)
     open(os.path.join(folder, "bad.onnx"), "wb").write(b"no network")
-    code, _, errors = run("doctor", FRAMEMILL_MODELS=folder)
+    code, _, errors = run("doctor", FM_MODELS=folder)
     assert code == BAD_INPUT and "bad.onnx" in errors
 
 
