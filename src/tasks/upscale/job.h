@@ -77,6 +77,8 @@ int geometry_choose(struct job *job, struct fm_error *error);
 int upscale_chain(struct job *job, struct fm_error *error);
 struct chain_params upscale_chain_params(const struct job *job, const struct network *network);
 double upscale_scale(const struct upscale *u);
+/* Decides how many workers and writers a run of so many files has, and makes the workers' pools. */
+int upscale_staff(struct upscale *u, int n_files, struct fm_error *error);
 
 /* worker.c */
 struct worker;

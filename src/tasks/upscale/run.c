@@ -302,7 +302,9 @@ static void report_rest(struct run *r, struct fm_error *error, int *code)
 
 static int prepare(struct run *r, struct fm_error *error)
 {
-    const struct upscale *u = r->upscale;
+    struct upscale *u = r->upscale;
+    const int staffed = upscale_staff(u, r->n_files, error);
+    if (staffed < 0) return staffed;
     r->slots = u->workers + u->writers + 2;
     r->job = core_calloc((size_t) r->n_files + 1, sizeof(struct job *));
     r->weight = core_calloc((size_t) r->n_files + 1, sizeof *r->weight);

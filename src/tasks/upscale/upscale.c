@@ -13,6 +13,7 @@
 
 #define DEFAULT_SCALE 2.0
 #define DEFAULT_OVERLAP 10
+#define WORKER_BUDGET ((size_t) 1 << 30) /* bytes: below, several workers would only make each other's tiles small */
 
 static void note(struct upscale *u, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void note(struct upscale *u, const char *format, ...)
@@ -138,15 +139,19 @@ static size_t default_memory(void)
     return (size_t) kib / 2 * 1024;
 }
 
-static int make_pools(struct upscale *u, struct fm_error *error)
+/* Many pictures: one for each thread at a time, so that no thread ever waits for another. Few, or little memory: all threads work on one. */
+int upscale_staff(struct upscale *u, int n_files, struct fm_error *error)
 {
     const int threads = pool_threads(u->pool);
-    u->workers = u->params.workers > 0 ? u->params.workers : 1;
+    int workers = u->params.workers;
+    if (!workers) workers = n_files >= 2 * threads && u->budget / (size_t) threads >= WORKER_BUDGET ? threads : 1;
+    u->workers = workers < UPSCALE_WORKERS_MAX ? workers : UPSCALE_WORKERS_MAX;
     u->writers = u->params.writers > 0 ? u->params.writers : threads;
-    if (u->workers > UPSCALE_WORKERS_MAX) u->workers = UPSCALE_WORKERS_MAX;
     if (u->writers > UPSCALE_WORKERS_MAX) u->writers = UPSCALE_WORKERS_MAX;
     u->threads = threads / u->workers > 1 ? threads / u->workers : 1;
     for (int i = 0; i < u->workers && u->workers > 1; i++) {
+        if (u->worker_pool[i] && pool_threads(u->worker_pool[i]) == u->threads) continue;
+        pool_destroy(&u->worker_pool[i]);
         const int code = pool_create(u->threads, &u->worker_pool[i], error);
         if (code < 0) return code;
     }
@@ -194,8 +199,7 @@ int upscale_create(
     const size_t memory = params->memory ? params->memory : default_memory();
     const size_t base = memory / 4 < (64u << 20) ? memory / 4 : 64u << 20; /* the program itself and libvips */
     u->budget = memory - base;
-    code = make_pools(u, error);
-    if (code == FM_OK) code = load_plugins(u, params->plugins, error);
+    code = load_plugins(u, params->plugins, error);
     if (code == FM_OK) code = open_networks(u, params->models, error);
     if (code == FM_OK && !u->n_networks && !(params->models && params->models[0])) note(u, "no network was named: plain Lanczos");
     /* Only what is copied stays. */
@@ -224,7 +228,9 @@ int upscale_describe(
     struct upscale *u, const struct fm_upscale_file *file, fm_upscale_report_fn report, void *user, struct fm_error *error)
 {
     struct job *job;
-    int code = job_create(u, file, 0, 1, &job);
+    int code = upscale_staff(u, 1, error);
+    if (code < 0) return code;
+    code = job_create(u, file, 0, 1, &job);
     if (code < 0) return core_fail_nomem(error, 0);
     job->code = code = job_open(job);
     if (code < 0 && error) *error = job->error;
