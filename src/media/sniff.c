@@ -70,6 +70,7 @@ static int unsupported(const char *path, const char *what, struct fm_error *erro
 static int iso_media(const char *path, const uint8_t *head, int size, struct sniff *out, struct fm_error *error)
 {
     bool avif = false, heif = false;
+    if (out->size < 16) return core_fail(error, FM_ERR_FORMAT, "%s: is cut short", path);
     if (has(head, 8, "avis", 4) || has(head, 8, "msf1", 4) || has(head, 8, "hevc", 4) || has(head, 8, "hevx", 4))
         return core_fail(error, FM_ERR_UNSUPPORTED, "%s: is an image sequence: stills only, videos are another command's", path);
     for (int at = 8; at + 4 <= size && at + 4 <= HEAD; at += at == 8 ? 8 : 4) {
@@ -80,7 +81,8 @@ static int iso_media(const char *path, const uint8_t *head, int size, struct sni
             heif = true;
     }
     if (!avif && !heif) return unsupported(path, has(head, 8, "crx ", 4) ? "a camera's raw file" : "a video", error);
-    *out = (struct sniff){.kind = avif ? SNIFF_AVIF : SNIFF_HEIF, .name = avif ? "avif" : "heif"};
+    out->kind = avif ? SNIFF_AVIF : SNIFF_HEIF;
+    out->name = avif ? "avif" : "heif";
     return FM_OK;
 }
 
@@ -106,11 +108,13 @@ static int classify(const char *path, const uint8_t *head, struct sniff *out, st
     if (has(head, 0, "II*\0", 4) && has(head, 8, "CR", 2)) return unsupported(path, "a camera's raw file", error);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (!has(head, 0, known[i].bytes, known[i].length)) continue;
-        *out = (struct sniff){.kind = known[i].kind, .name = known[i].name};
+        out->kind = known[i].kind;
+        out->name = known[i].name;
         return FM_OK;
     }
     if (has(head, 0, "RIFF", 4) && has(head, 8, "WEBP", 4)) {
-        *out = (struct sniff){.kind = SNIFF_WEBP, .name = "webp"};
+        out->kind = SNIFF_WEBP;
+        out->name = "webp";
         return FM_OK;
     }
     if (has(head, 4, "ftyp", 4)) {
@@ -118,7 +122,11 @@ static int classify(const char *path, const uint8_t *head, struct sniff *out, st
         return iso_media(path, head, size > HEAD ? HEAD : (int) size, out, error);
     }
     if (head[0] == 'P' && head[1] >= '1' && head[1] <= '6' && (strchr(" \t\r\n#", head[2]) && head[2])) {
-        *out = (struct sniff){.kind = SNIFF_PPM, .name = "ppm"};
+        if (head[1] < '4')
+            return unsupported(path, "a PNM picture in plain digits", error); /* libvips does not see when digits are missing */
+        out->kind = SNIFF_PPM;
+        out->bitmap = head[1] == '4';
+        out->name = "ppm";
         return FM_OK;
     }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -137,9 +145,9 @@ static int look(const char *path, int fd, struct sniff *out, struct fm_error *er
     uint8_t head[HEAD] = {0};
     const ssize_t got = pread(fd, head, sizeof head, 0);
     if (got < 0) return core_fail(error, FM_ERR_IO, "%s: %s", path, strerror(errno));
+    out->size = st.st_size;
     const int code = classify(path, head, out, error);
     if (code != FM_OK) return code;
-    out->size = st.st_size;
 
     int frames = 1;
     if (out->kind == SNIFF_PNG) {
@@ -155,6 +163,7 @@ static int look(const char *path, int fd, struct sniff *out, struct fm_error *er
 
 int sniff_open(const char *path, int *fd, struct sniff *out, struct fm_error *error)
 {
+    *out = (struct sniff){0};
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hang us */
     if (*fd < 0) return core_fail(error, FM_ERR_IO, "%s: %s", path, strerror(errno));
     const int code = look(path, *fd, out, error);

@@ -15,6 +15,7 @@ struct sniff {
     enum sniff_kind kind;
     const char *name; /* "png", "jpeg", ... */
     bool interlaced;  /* PNG: Adam7, which cannot be read row by row */
+    bool bitmap;      /* PNM: of one bit */
     int64_t size;     /* bytes of the file */
 };
 

@@ -30,6 +30,7 @@ struct still_reader {
     uint8_t *decoded;  /* the whole, not yet turned, for orientations that need it */
     size_t decoded_size;
     int low_bits; /* samples come shifted left: how many bits mean something (0: all of them) */
+    uint32_t top; /* samples come as 0 .. top (0: in full range) */
     int next_row;
     bool failed;
     struct sniff sniff;
@@ -156,6 +157,10 @@ static int open_loaded(struct still_reader *r, VipsImage *loaded, struct still_e
     r->info.height = sideways ? r->width : r->height;
     const int depth = image_int(loaded, "heif-bitdepth", 16);
     if (r->info.format.bits == 16 && depth > 8 && depth < 16) r->low_bits = depth;
+    const int top = r->sniff.bitmap ? 255 : image_int(loaded, "ppm-max-value", 255);
+    if (r->sniff.kind == SNIFF_PPM && (top < 1 || top > 65535))
+        return core_fail(error, FM_ERR_FORMAT, "%s: says that white is %d", r->path, top);
+    if (r->sniff.kind == SNIFF_PPM && top != 255 && top != 65535) r->top = (uint32_t) top;
     memcpy(r->info.loader, r->sniff.name, strlen(r->sniff.name) + 1);
     code = plan_memory(r, loaded, error);
     if (code != FM_OK) return code;
@@ -163,7 +168,7 @@ static int open_loaded(struct still_reader *r, VipsImage *loaded, struct still_e
     return code == FM_OK ? FM_OK : core_fail_nomem(error, 0);
 }
 
-int still_open(const char *path, struct still_reader **out, struct still_info *info, struct fm_error *error)
+static int open_with(const char *path, struct still_reader **out, struct still_info *info, struct fm_error *error)
 {
     struct sniff sniff;
     int fd = -1;
@@ -198,10 +203,27 @@ int still_open(const char *path, struct still_reader **out, struct still_info *i
     return FM_OK;
 }
 
+int still_open(const char *path, struct still_reader **out, struct still_info *info, struct fm_error *error)
+{
+    vips_load_enter();
+    const int code = open_with(path, out, info, error);
+    vips_load_leave();
+    return code;
+}
+
 /* 10 and 12 bits come in the upper bits: the lower ones are filled with them again, so that white is 65535. */
 static void fill_low_bits(uint16_t *samples, size_t count, int bits)
 {
     for (size_t i = 0; i < count; i++) samples[i] = (uint16_t) (samples[i] | samples[i] >> bits);
+}
+
+/* PNM says what its white is. */
+static void stretch(uint8_t *row, size_t bytes, int bits, uint32_t top)
+{
+    uint16_t *wide = (uint16_t *) (void *) row;
+    for (size_t i = 0; bits == 8 && i < bytes; i++) row[i] = (uint8_t) (((row[i] > top ? top : row[i]) * 255u + top / 2) / top);
+    for (size_t i = 0; bits == 16 && i < bytes / 2; i++)
+        wide[i] = (uint16_t) (((wide[i] > top ? top : wide[i]) * 65535u + top / 2) / top);
 }
 
 static bool jpeg_complained(void)
@@ -229,6 +251,7 @@ static bool fetch_strip(struct still_reader *r, VipsRegion *region, uint8_t *to,
         uint8_t *row = to + (size_t) i * stride;
         memcpy(row, region->data + (size_t) (y + i - region->valid.top) * (size_t) VIPS_REGION_LSKIP(region), stride);
         if (r->low_bits) fill_low_bits((uint16_t *) (void *) row, stride / 2, r->low_bits);
+        if (r->top) stretch(row, stride, r->info.format.bits, r->top);
     }
     return good;
 }
@@ -239,6 +262,7 @@ static int fetch(struct still_reader *r, uint8_t *to, int y0, int y1, struct fm_
     const size_t stride = (size_t) r->width * pixel_bytes(r->info.format);
     const int most = stride >= STRIP_BYTES / 8 ? 8 : (int) (STRIP_BYTES / stride);
     const int last = (r->height - 1) / 8 * 8; /* where the last strip of a JPEG begins */
+    vips_load_enter();
     vl.vips_error_clear();
     VipsRegion *region = vl.vips_region_new(r->image);
     bool good = region;
@@ -248,6 +272,7 @@ static int fetch(struct still_reader *r, uint8_t *to, int y0, int y1, struct fm_
         good = fetch_strip(r, region, to + (size_t) (y - y0) * stride, y, rows);
     }
     if (region) vl.g_object_unref(region);
+    vips_load_leave();
     return good ? FM_OK : damaged(r->path, error);
 }
 

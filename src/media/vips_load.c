@@ -17,13 +17,16 @@ static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t module_lock = PTHREAD_MUTEX_INITIALIZER;
 static int load_code;
 static char load_reason[256];
-static _Thread_local char *heard;
-static _Thread_local size_t heard_size;
+static _Thread_local int inside;
 
-static void listen(const char *domain, GLogLevelFlags level, const char *message, void *unused)
+static void drop(const char *domain, GLogLevelFlags level, const char *message, void *unused)
 {
-    (void) domain, (void) level, (void) unused;
-    if (heard && !*heard) snprintf(heard, heard_size, "%s", message);
+    (void) domain, (void) level, (void) message, (void) unused;
+}
+
+static void drop_ours(const char *domain, GLogLevelFlags level, const char *message, void *unused)
+{
+    if (inside == 0) vl.g_log_default_handler(domain, level, message, unused);
 }
 
 static int refuse(const char *what, const char *detail)
@@ -72,7 +75,8 @@ static void load(void)
         refuse("libvips cannot start", reason);
         return;
     }
-    vl.g_log_set_handler("VIPS", (GLogLevelFlags) (G_LOG_LEVEL_MASK & ~(G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)), listen, NULL);
+    vl.g_log_set_handler("VIPS", (GLogLevelFlags) (G_LOG_LEVEL_MASK & ~(G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)), drop, NULL);
+    vl.g_log_set_handler("GLib-GObject", G_LOG_LEVEL_WARNING, drop_ours, NULL);
     vl.vips_cache_set_max(0); /* every operation is done once: a cache would only keep files open */
 }
 
@@ -125,9 +129,12 @@ void vips_load_reason(char *text, size_t size)
     if (all) vl.g_free(all);
 }
 
-void vips_load_listen(char *text, size_t size)
+void vips_load_enter(void)
 {
-    heard = text;
-    heard_size = size;
-    if (text) *text = 0;
+    inside++;
+}
+
+void vips_load_leave(void)
+{
+    inside--;
 }

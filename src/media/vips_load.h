@@ -21,16 +21,15 @@
 
 #define VIPS_LOAD_CALLS(X)                                                                                                         \
     X(g_free)                                                                                                                      \
-    X(g_log_set_handler)                                                                                                           \
-    X(g_module_open)                                                                                                               \
-    X(g_object_ref) X(g_object_unref) X(vips_area_unref) X(vips_blob_get) X(vips_init) X(vips_version) X(vips_cache_set_max) X(    \
-        vips_type_find) X(vips_thread_shutdown) X(vips_error) X(vips_error_buffer_copy) X(vips_error_clear)                        \
-        X(vips_source_new_from_descriptor) X(vips_target_new_to_descriptor) X(vips_gifload_source) X(vips_heifload_source) X(      \
-            vips_jpegload_source) X(vips_jxlload_source) X(vips_pngload_source) X(vips_ppmload_source) X(vips_tiffload_source)     \
-            X(vips_webpload_source) X(vips_heifsave_target) X(vips_jpegsave_target) X(vips_jxlsave_target) X(vips_ppmsave_target)  \
-                X(vips_tiffsave_target) X(vips_webpsave_target) X(vips_image_generate) X(vips_image_get) X(vips_image_get_bands)   \
-                    X(vips_image_get_blob) X(vips_image_get_coding) X(vips_image_get_format) X(vips_image_get_height)              \
-                        X(vips_image_get_int) X(vips_image_get_interpretation) X(vips_image_get_n_pages)                           \
+    X(g_log_default_handler)                                                                                                       \
+    X(g_log_set_handler) X(g_module_open) X(g_object_ref) X(g_object_unref) X(vips_area_unref) X(vips_blob_get) X(vips_init) X(    \
+        vips_version) X(vips_cache_set_max) X(vips_type_find) X(vips_thread_shutdown) X(vips_error) X(vips_error_buffer_copy)      \
+        X(vips_error_clear) X(vips_source_new_from_descriptor) X(vips_target_new_to_descriptor) X(vips_gifload_source) X(          \
+            vips_heifload_source) X(vips_jpegload_source) X(vips_jxlload_source) X(vips_pngload_source) X(vips_ppmload_source)     \
+            X(vips_tiffload_source) X(vips_webpload_source) X(vips_heifsave_target) X(vips_jpegsave_target) X(vips_jxlsave_target) \
+                X(vips_ppmsave_target) X(vips_tiffsave_target) X(vips_webpsave_target) X(vips_image_generate) X(vips_image_get)    \
+                    X(vips_image_get_bands) X(vips_image_get_blob) X(vips_image_get_coding) X(vips_image_get_format)               \
+                        X(vips_image_get_height) X(vips_image_get_int) X(vips_image_get_interpretation) X(vips_image_get_n_pages)  \
                             X(vips_image_get_orientation) X(vips_image_get_typeof) X(vips_image_get_width) X(vips_image_get_xres)  \
                                 X(vips_image_get_yres) X(vips_image_init_fields) X(vips_image_map) X(vips_image_new)               \
                                     X(vips_image_pipelinev) X(vips_image_remove) X(vips_image_set) X(vips_image_set_blob_copy)     \
@@ -56,8 +55,9 @@ int vips_load_module(const char *module, const char *operation, struct fm_error 
  * threads: two failures at the same moment may read alike. "" when it says nothing. */
 void vips_load_reason(char *text, size_t size);
 
-/* Loaders warn through GLib's log, which is silenced. The first warning of this thread since vips_load_listen is kept in
- * `text`; NULL stops listening. */
-void vips_load_listen(char *text, size_t size);
+/* Between vips_load_enter and vips_load_leave this thread works for us: what GLib's objects have to say to it (a header's zero width is
+ * no valid property) is dropped, while the words of libvips itself always are. Pairs may be nested. */
+void vips_load_enter(void);
+void vips_load_leave(void);
 
 #endif

@@ -302,6 +302,33 @@ static void other_shapes(void)
     }
 }
 
+/* PNM says what its white is; ours is 255 or 65535. */
+static void white_of_pnm(void)
+{
+    static const struct {
+        const char *bytes;
+        int length, count, bits;
+        int samples[4];
+    } cases[] = {
+        {"P4\n10 1\n\xa0\x40", 10, 10, 8, {0, 255, 0, 255}},
+        {"P5\n4 1\n100\n\x00\x32\x64\x19", 15, 4, 8, {0, 128, 255, 64}},           /* 127.5 and 63.75 */
+        {"P5\n3 1\n1023\n\x03\xff\x00\x01\x00\x00", 18, 3, 16, {65535, 64, 0, 0}}, /* 64.06 */
+        {"P5 2 1 255\n\x07\xf0", 13, 2, 8, {7, 240, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct picture got;
+        struct still_info info;
+        struct fm_error error = {0};
+        yard_dump(yard_path("white.pnm"), cases[i].bytes, (size_t) cases[i].length);
+        if (!CHECK_MSG(yard_read(yard_path("white.pnm"), 1, &got, &info, &error) == FM_OK, "%s", error.message)) continue;
+        CHECK_INT(got.width, cases[i].count);
+        CHECK_INT(got.format.bits, cases[i].bits);
+        for (int k = 0; k < 4 && k < got.width; k++)
+            CHECK_INT(cases[i].bits == 8 ? got.data[k] : ((uint16_t *) (void *) got.data)[k], cases[i].samples[k]);
+        free(got.data);
+    }
+}
+
 /* The encoder of HEIC takes no such picture, and libheif says nothing: we do. */
 static void heic_that_cannot_be(void)
 {
@@ -374,6 +401,7 @@ int main(void)
     RUN(grey_in_rgb_formats);
     RUN(png_levels_and_shapes);
     RUN(other_shapes);
+    RUN(white_of_pnm);
     RUN(heic_that_cannot_be);
     RUN(names_and_limits);
     if (yard_close() != 0) fprintf(stderr, "temporary files were left\n");
