@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* EXIF as cameras leave it: a TIFF structure in a block of bytes, from untrusted files. What has to change is changed in place, so that
- * all else stays byte for byte (makers' notes point into the block). Every offset is checked; what cannot be followed is left alone. */
+/* EXIF as cameras leave it: a TIFF structure in a block of bytes, from untrusted files. What has to change is changed in place,
+ * so that all else stays byte for byte (makers' notes point into the block). Every offset is checked; what cannot be followed is
+ * left alone. */
 #ifndef FM_MEDIA_EXIF_H
 #define FM_MEDIA_EXIF_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Our own PNG writer: rows are filtered, compressed and written as they come, in bounded memory. libvips writes PNG through libpng and
- * zlib, which takes longer than a small network does, and leaves EXIF and texts behind. */
+/* Our own PNG writer: rows are filtered, compressed and written as they come, in bounded memory. libvips writes PNG through
+ * libpng and zlib, which takes longer than a small network does, and leaves EXIF and texts behind. */
 #ifndef FM_MEDIA_PNG_WRITE_H
 #define FM_MEDIA_PNG_WRITE_H
 

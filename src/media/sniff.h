@@ -19,8 +19,8 @@ struct sniff {
     int64_t size;     /* bytes of the file */
 };
 
-/* Opens `path` for reading and looks at it. FM_OK and the descriptor (the caller's to close) in *fd; FM_ERR_IO, FM_ERR_FORMAT (empty, or
- * nothing that is known), FM_ERR_UNSUPPORTED (a known kind that is no still picture, or one that is not read). */
+/* Opens `path` for reading and looks at it. FM_OK and the descriptor (the caller's to close) in *fd; FM_ERR_IO, FM_ERR_FORMAT
+ * (empty, or nothing that is known), FM_ERR_UNSUPPORTED (a known kind that is no still picture, or one that is not read). */
 int sniff_open(const char *path, int *fd, struct sniff *out, struct fm_error *error);
 
 #endif

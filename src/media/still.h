@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Still pictures in files, by libvips, which is loaded when the first picture is opened (a program that opens none never loads it).
+/* Still pictures in files, by libvips, which is loaded when the first picture is opened (a program that opens none never loads
+ * it).
  *
- * Reading: rows from top to bottom, as they will be seen (EXIF orientation applied), 8 or 16 bits, grey or RGB, with alpha if there is.
- * PNG, JPEG and TIFF stream; other formats, and pictures that must be turned, are held decoded. CMYK, Lab and palettes become RGB (CMYK
- * by its profile); a profile that fits what is delivered is kept with the picture and its samples are left in it.
+ * Reading: rows from top to bottom, as they will be seen (EXIF orientation applied), 8 or 16 bits, grey or RGB, with alpha if
+ * there is. PNG, JPEG and TIFF stream; other formats, and pictures that must be turned, are held decoded. CMYK, Lab and palettes
+ * become RGB (CMYK by its profile); a profile that fits what is delivered is kept with the picture and its samples are left in
+ * it.
+ *
  * Writing: rows from top to bottom, with the metadata of the picture they came from: profile, EXIF (orientation now upright, sizes
  * right), XMP, IPTC, resolution. The file appears under its name only when whole.
  *
@@ -31,8 +34,9 @@ struct still_info {
     char note[160];              /* what was changed on the way ("CMYK converted to sRGB"), or "" */
 };
 
-/* Opens a picture and reads its header. FM_ERR_IO: cannot be read; FM_ERR_FORMAT: damaged, empty, or no picture; FM_ERR_UNSUPPORTED:
- * animated or of several pages, samples of another kind (32-bit float), or libvips is not installed. Messages name the file and the reason. */
+/* Opens a picture and reads its header. FM_ERR_IO: cannot be read; FM_ERR_FORMAT: damaged, empty, or no picture;
+ * FM_ERR_UNSUPPORTED: animated or of several pages, samples of another kind (32-bit float), or libvips is not installed. Messages
+ * name the file and the reason. */
 int still_open(const char *path, struct still_reader **out, struct still_info *info, struct fm_error *error);
 /* Fills rows [y0, y1) of `to` (which must hold them, in the info's format and width). Rows are asked for in order, none twice.
  * A file that ends early or is damaged further down: FM_ERR_FORMAT. */
@@ -64,16 +68,16 @@ struct still_write_params {
     bool overwrite;        /* replace a file that is there */
 };
 
-/* The next rows in order, for the writer: puts at most *rows rows, sets *rows to how many and *data to the first (dense); the memory
- * stays valid until the next call. Called from any thread (for PNG the caller's of still_write, else another), one call at a time.
- * Negative: an error, the file is not made. */
+/* The next rows in order, for the writer: puts at most *rows rows, sets *rows to how many and *data to the first (dense); the
+ * memory stays valid until the next call. Called from any thread (for PNG the caller's of still_write, else another), one call at
+ * a time. Negative: an error, the file is not made. */
 typedef int (*still_pull)(void *user, const uint8_t **data, int *rows);
 
-/* Writes a picture whole: pulls all rows, writes under a temporary name in the same folder, flushes, renames to `path`.
- * Blocks until done. On failure nothing is left behind and an existing file is as it was. FM_ERR_IO: disk full, not writable;
- * FM_ERR_ARGUMENT: exists and may not be overwritten; the pull's own error is passed through (its message is the puller's business).
- * meta may be NULL. bytes: the size of the file, may be NULL. */
-int still_write(const char *path, const struct still_meta *meta, const struct still_write_params *params, still_pull pull, void *user,
-                uint64_t *bytes, struct fm_error *error);
+/* Writes a picture whole: pulls all rows, writes under a temporary name in the same folder, flushes, renames to `path`. Blocks
+ * until done. On failure nothing is left behind and an existing file is as it was. FM_ERR_IO: disk full, not writable;
+ * FM_ERR_ARGUMENT: exists and may not be overwritten; the pull's own error is passed through (its message is the puller's
+ * business). meta may be NULL. bytes: the size of the file, may be NULL. */
+int still_write(const char *path, const struct still_meta *meta, const struct still_write_params *params, still_pull pull,
+    void *user, uint64_t *bytes, struct fm_error *error);
 
 #endif

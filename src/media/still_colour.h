@@ -6,8 +6,8 @@
 #include "media/still.h"
 #include "media/vips_load.h"
 
-/* A new reference in *out to a picture of the format in info->format, computed on demand from `in` (which is kept by it). Adds what was
- * changed to info->note. FM_ERR_UNSUPPORTED: other samples, other channels. `path` is for messages. */
+/* A new reference in *out to a picture of the format in info->format, computed on demand from `in` (which is kept by it). Adds
+ * what was changed to info->note. FM_ERR_UNSUPPORTED: other samples, other channels. `path` is for messages. */
 int still_colour(VipsImage *in, const char *path, VipsImage **out, struct still_info *info, struct fm_error *error);
 
 /* For formats that know RGB only: a grey picture becomes RGB, by its profile when it has one. Takes the reference *image and gives

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "media/tiff_tree.h"
 
 enum { MOST_BYTES = 32 << 20 }; /* of metadata: more is nonsense, and memory is not for that */
 
@@ -26,6 +27,8 @@ int still_extra_read(const struct sniff *sniff, int fd, struct still_extra *out)
     *out = (struct still_extra){0};
     bool good = true;
     if (sniff->kind == SNIFF_PNG) good = still_extra_png(fd, sniff->size, out);
+    if (sniff->kind == SNIFF_TIFF) good = still_extra_tiff(fd, sniff->size, out);
+    if (sniff->kind == SNIFF_JXL) good = still_extra_jxl(fd, sniff->size, out);
     if (good) return FM_OK;
     still_extra_release(out);
     return FM_ERR_NOMEM;
@@ -74,17 +77,19 @@ static bool is_xmp(int fd, int64_t at, size_t size)
     return size > sizeof got && pread(fd, got, sizeof got, at) == (ssize_t) sizeof got && memcmp(got, head, sizeof head) == 0;
 }
 
-/* Chunks may come before the pixels or behind them: all are looked at. What is kept says how samples are meant (gAMA and its like) or is
- * text; all else is either made anew or true of the old pixels only. */
+/* Chunks may come before the pixels or behind them: all are looked at. What is kept says how samples are meant (gAMA and its
+ * like) or is text; all else is either made anew or true of the old pixels only. */
 bool still_extra_png(int fd, int64_t size, struct still_extra *out)
 {
     uint8_t head[8];
     int64_t at = 8;
+    out->no_resolution = true;
     while (at + 12 <= size && pread(fd, head, sizeof head, at) == (ssize_t) sizeof head) {
         const uint32_t length = be32(head);
         const uint8_t *type = head + 4;
         if (length > (uint64_t) (size - at - 12) || memcmp(type, "IEND", 4) == 0) return true;
         bool good = true;
+        if (memcmp(type, "pHYs", 4) == 0) out->no_resolution = false;
         if (memcmp(type, "eXIf", 4) == 0)
             good = still_extra_take(&out->exif, fd, at + 8, length);
         else if (memcmp(type, "iTXt", 4) == 0 && is_xmp(fd, at + 8, length))
@@ -93,6 +98,56 @@ bool still_extra_png(int fd, int64_t size, struct still_extra *out)
             good = append(&out->chunks, fd, at, 12 + (size_t) length);
         if (!good) return false;
         at += 12 + (int64_t) length;
+    }
+    return true;
+}
+
+/* The directory of the picture, without what is said about its storage, as a block of EXIF. */
+bool still_extra_tiff(int fd, int64_t size, struct still_extra *out)
+{
+    struct tiff_tree tree;
+    struct arena *arena = arena_create();
+    size_t bytes = 0;
+    uint8_t *written = NULL;
+    bool good = arena && tiff_tree_read(arena, fd, NULL, (uint64_t) size, false, &tree);
+    if (good && tiff_tree_tells(&tree)) {
+        written = tiff_tree_write(arena, &tree, 8, false, &bytes);
+        uint8_t *block = written ? core_alloc(8 + bytes) : NULL;
+        good = block;
+        if (block) {
+            memcpy(block, "II*\0\x08\0\0\0", 8);
+            memcpy(block + 8, written, bytes);
+            out->exif = (struct still_block){block, 8 + bytes};
+        }
+    }
+    arena_destroy(&arena);
+    return good;
+}
+
+/* Boxes of the container; those compressed with Brotli are passed over. */
+bool still_extra_jxl(int fd, int64_t size, struct still_extra *out)
+{
+    uint8_t head[16];
+    int64_t at = 0;
+    for (int turns = 0; turns < 4096 && at + 16 <= size && pread(fd, head, sizeof head, at) == (ssize_t) sizeof head; turns++) {
+        uint64_t length = be32(head), skip = 8;
+        if (head[0] == 0xff) return true; /* a bare codestream */
+        if (length == 1) {
+            length = (uint64_t) be32(head + 8) << 32 | be32(head + 12);
+            skip = 16;
+        }
+        if (length == 0) length = (uint64_t) (size - at);
+        if (length < skip || length > (uint64_t) (size - at)) return true;
+        bool good = true;
+        if (memcmp(head + 4, "xml ", 4) == 0) good = still_extra_take(&out->xmp, fd, at + (int64_t) skip, (size_t) (length - skip));
+        if (memcmp(head + 4, "Exif", 4) == 0 && length > skip + 4) { /* how far the TIFF structure lies behind the number itself */
+            uint8_t gap[4];
+            if (pread(fd, gap, sizeof gap, at + (int64_t) skip) == (ssize_t) sizeof gap && be32(gap) < length - skip - 4)
+                good = still_extra_take(
+                    &out->exif, fd, at + (int64_t) (skip + 4 + be32(gap)), (size_t) (length - skip - 4 - be32(gap)));
+        }
+        if (!good) return false;
+        at += (int64_t) length;
     }
     return true;
 }

@@ -15,7 +15,8 @@ struct still_file {
     bool overwrite;
 };
 
-/* FM_ERR_ARGUMENT: `path` exists and may not be overwritten; FM_ERR_IO: the folder cannot be written to. `path` must outlive the file. */
+/* FM_ERR_ARGUMENT: `path` exists and may not be overwritten; FM_ERR_IO: the folder cannot be written to. `path` must outlive the
+ * file. */
 int still_file_create(struct still_file *file, const char *path, bool overwrite, struct fm_error *error);
 /* Gives it its name. On failure it is gone. bytes: its size, may be NULL. */
 int still_file_commit(struct still_file *file, uint64_t *bytes, struct fm_error *error);

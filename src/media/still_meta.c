@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "media/still_meta.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -32,10 +33,18 @@ static bool travels(const char *name)
     return false;
 }
 
+/* Blocks are copied whole: some loaders lend memory that goes with the picture. */
 static void *copy_field(VipsImage *from, const char *name, GValue *value, void *to)
 {
     (void) from;
-    if (travels(name)) vl.vips_image_set(to, name, value);
+    size_t size;
+    if (!travels(name)) return NULL;
+    if (G_VALUE_TYPE(value) != vl.vips_blob_get_type()) {
+        vl.vips_image_set(to, name, value);
+        return NULL;
+    }
+    const void *data = vl.vips_value_get_blob(value, &size);
+    if (data && size > 0) vl.vips_image_set_blob_copy(to, name, data, size);
     return NULL;
 }
 
@@ -44,8 +53,8 @@ static bool get_block(VipsImage *image, const char *name, const void **data, siz
     return vl.vips_image_get_typeof(image, name) && vl.vips_image_get_blob(image, name, data, size) == 0;
 }
 
-/* libvips reads EXIF into fields of their own, and writes from these; it does so for JPEG. So EXIF that was found elsewhere is put into a
- * JPEG of eight pixels and read from there. Larger blocks than a JPEG holds stay without fields. */
+/* libvips reads EXIF into fields of their own, and writes from these; it does so for JPEG. So EXIF that was found elsewhere is
+ * put into a JPEG of eight pixels and read from there. Larger blocks than a JPEG holds stay without fields. */
 static int parse_exif(VipsImage *to, const uint8_t *exif, size_t size)
 {
     enum { HEAD = 2 + 4 + 6, MOST = 65535 - 2 - 6 };
@@ -124,7 +133,7 @@ static int fill(struct still_meta *meta, VipsImage *from, struct still_extra *ex
 {
     double x = vl.vips_image_get_xres(from), y = vl.vips_image_get_yres(from);
     const double usual = 72.0 / 25.4; /* it and 1 are what libvips says when the file does not */
-    meta->has_resolution = (x != 1 || y != 1) && (x != usual || y != usual);
+    meta->has_resolution = !extra->no_resolution && (x != 1 || y != 1) && (fabs(x - usual) > 1e-5 || fabs(y - usual) > 1e-5);
     vl.vips_image_map(from, copy_field, meta->header);
     vl.vips_image_map(from, find_xmp, meta->header);
     if (extra->xmp.data) vl.vips_image_set_blob_copy(meta->header, VIPS_META_XMP_NAME, extra->xmp.data, extra->xmp.size);

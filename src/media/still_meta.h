@@ -8,8 +8,9 @@
 #include "media/still_extra.h"
 #include "media/vips_load.h"
 
-/* Takes what is worth keeping from a picture as loaded, and what was found beside that in its file (`extra` gives its blocks up). The
- * orientation becomes upright (so are the rows), and when `turned` the thumbnail goes, which would lie on its side. FM_OK or FM_ERR_NOMEM. */
+/* Takes what is worth keeping from a picture as loaded, and what was found beside that in its file (`extra` gives its blocks up).
+ * The orientation becomes upright (so are the rows), and when `turned` the thumbnail goes, which would lie on its side. FM_OK or
+ * FM_ERR_NOMEM. */
 int still_meta_create(VipsImage *from, struct still_extra *extra, bool turned, struct still_meta **out);
 struct still_meta *still_meta_ref(struct still_meta *meta);
 /* Gives it to a picture that libvips is about to write. */

@@ -64,8 +64,8 @@ static int call_loader(enum sniff_kind kind, VipsSource *source, VipsImage **out
     return -1;
 }
 
-/* libvips looks at a JPEG's complaints before it decodes the next 8 rows, so those about the last rows are seen by nobody: they stay
- * in its text of errors, which is one for all threads. The last rows of a JPEG are therefore read while no other JPEG is. */
+/* libvips looks at a JPEG's complaints before it decodes the next 8 rows, so those about the last rows are seen by nobody: they
+ * stay in its text of errors, which is one for all threads. The last rows of a JPEG are therefore read while no other JPEG is. */
 static pthread_rwlock_t jpeg_lock = PTHREAD_RWLOCK_INITIALIZER;
 
 static int load(struct still_reader *r, int fd, VipsImage **out, struct fm_error *error)
@@ -136,13 +136,15 @@ static int plan_memory(struct still_reader *r, VipsImage *loaded, struct fm_erro
     return FM_OK;
 }
 
-/* EXIF wins where both speak: libvips knows the other places. */
-static int find_orientation(VipsImage *loaded, const struct still_extra *extra)
+/* EXIF of PNG is all there is. TIFF's own is what libvips says, and JPEG XL turns pictures by its own header whatever EXIF says
+ * (as HEIF does). */
+static int find_orientation(const struct still_reader *r, VipsImage *loaded, const struct still_extra *extra)
 {
     size_t size = extra->exif.size;
     const uint8_t *body = exif_body(extra->exif.data, &size);
-    int orientation = body ? exif_orientation(body, size) : 0;
-    if (!orientation) orientation = vl.vips_image_get_orientation(loaded);
+    int orientation = vl.vips_image_get_orientation(loaded);
+    if (r->sniff.kind == SNIFF_PNG) orientation = body ? exif_orientation(body, size) : 1;
+    if (r->sniff.kind == SNIFF_JXL || r->sniff.kind == SNIFF_HEIF || r->sniff.kind == SNIFF_AVIF) orientation = 1;
     return orientation >= 1 && orientation <= 8 ? orientation : 1;
 }
 
@@ -151,7 +153,7 @@ static int open_loaded(struct still_reader *r, VipsImage *loaded, struct still_e
     int code = check_header(r, loaded, error);
     if (code == FM_OK) code = still_colour(loaded, r->path, &r->image, &r->info, error);
     if (code != FM_OK) return code;
-    r->orientation = find_orientation(loaded, extra);
+    r->orientation = find_orientation(r, loaded, extra);
     const bool sideways = r->orientation > 4;
     r->info.width = sideways ? r->height : r->width;
     r->info.height = sideways ? r->width : r->height;

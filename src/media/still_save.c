@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "media/still_colour.h"
+#include "media/still_finish.h"
 #include "media/still_meta.h"
 #include "media/vips_load.h"
 
@@ -108,12 +109,15 @@ static int save_webp(VipsImage *image, VipsTarget *target, const struct still_wr
     return vl.vips_webpsave_target(image, target, "Q", quality, "lossless", quality == 100, "effort", 2, NULL);
 }
 
+/* LZW is three times as fast as Deflate and a tenth larger; on 16 bits it makes photographs larger than they were. Both may grow
+ * what does not shrink: files that could pass 4 GB are of the kind that may. */
 static int save_tiff(VipsImage *image, VipsTarget *target, const struct still_write_params *p)
 {
-    /* what does not shrink may grow a little: past 3.9 GB the offsets of the old kind may not do */
-    const double bytes = (double) p->width * p->height * (double) pixel_bytes(p->pixels);
-    return vl.vips_tiffsave_target(image, target, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
-        VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "bigtiff", bytes > 3.9e9, NULL);
+    const bool wide = p->pixels.bits == 16;
+    const double most = (wide ? 1.01 : 1.5) * p->width * p->height * (double) pixel_bytes(p->pixels);
+    return vl.vips_tiffsave_target(image, target, "compression",
+        wide ? VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE : VIPS_FOREIGN_TIFF_COMPRESSION_LZW, "predictor",
+        VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "bigtiff", most > 4.2e9, NULL);
 }
 
 static int save_heif(VipsImage *image, VipsTarget *target, const struct still_write_params *p)
@@ -201,6 +205,8 @@ int still_save(int fd, const char *path, const struct still_meta *meta, const st
     if (status == 0) status = saver->save(image, target, params);
     int code = status == 0 ? FM_OK : failed(&feed, path, error);
     if (code == FM_OK && saver->save == save_heif) code = check_heif(fd, path, params, error);
+    if (code == FM_OK && saver->save == save_tiff) code = still_finish_tiff(fd, path, meta, params->width, params->height, error);
+    if (code == FM_OK && saver->save == save_jxl) code = still_finish_jxl(fd, path, meta, params->width, params->height, error);
     if (target) vl.g_object_unref(target);
     if (image) vl.g_object_unref(image);
     pthread_mutex_destroy(&feed.lock);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* EXIF orientations: which pixel of the file is seen where. 1 as it is, 2 mirrored, 3 upside down, 4 flipped, 5 to 8 on their side. */
+/* EXIF orientations: which pixel of the file is seen where. 1 as it is, 2 mirrored, 3 upside down, 4 flipped, 5 to 8 on their
+ * side. */
 #ifndef FM_MEDIA_STILL_TURN_H
 #define FM_MEDIA_STILL_TURN_H
 

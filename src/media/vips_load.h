@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* libvips, opened when the first picture is: no program is linked to it, and one that opens no picture never pays for it. The calls
- * that are used are members of `vl` under their own names: vl.vips_image_new().
+/* libvips, opened when the first picture is: no program is linked to it, and one that opens no picture never pays for it. The
+ * calls that are used are members of `vl` under their own names: vl.vips_image_new().
  *
- * Only what we ask for is loaded: libvips brings loaders for PDF, slides and everything ImageMagick knows as modules, which cost time
- * at the start and are no part of what we trust; those for HEIC, AVIF and JPEG XL are opened by hand when such a picture comes. */
+ * Only what we ask for is loaded: libvips brings loaders for PDF, slides and everything ImageMagick knows as modules, which cost
+ * time at the start and are no part of what we trust; those for HEIC, AVIF and JPEG XL are opened by hand when such a picture
+ * comes. */
 #ifndef FM_MEDIA_VIPS_LOAD_H
 #define FM_MEDIA_VIPS_LOAD_H
 
@@ -22,7 +23,8 @@
 #define VIPS_LOAD_CALLS(X)                                                                                                         \
     X(g_free)                                                                                                                      \
     X(g_log_default_handler)                                                                                                       \
-    X(g_log_set_handler) X(g_module_open) X(g_object_ref) X(g_object_unref) X(vips_area_unref) X(vips_blob_get) X(vips_init) X(    \
+    X(g_log_set_handler)                                                                                                           \
+    X(g_module_open) X(g_object_ref) X(g_object_unref) X(vips_blob_get_type) X(vips_value_get_blob) X(vips_init) X(                \
         vips_version) X(vips_cache_set_max) X(vips_type_find) X(vips_thread_shutdown) X(vips_error) X(vips_error_buffer_copy)      \
         X(vips_error_clear) X(vips_source_new_from_descriptor) X(vips_target_new_to_descriptor) X(vips_gifload_source) X(          \
             vips_heifload_source) X(vips_jpegload_source) X(vips_jxlload_source) X(vips_pngload_source) X(vips_ppmload_source)     \
@@ -55,8 +57,8 @@ int vips_load_module(const char *module, const char *operation, struct fm_error 
  * threads: two failures at the same moment may read alike. "" when it says nothing. */
 void vips_load_reason(char *text, size_t size);
 
-/* Between vips_load_enter and vips_load_leave this thread works for us: what GLib's objects have to say to it (a header's zero width is
- * no valid property) is dropped, while the words of libvips itself always are. Pairs may be nested. */
+/* Between vips_load_enter and vips_load_leave this thread works for us: what GLib's objects have to say to it (a header's zero
+ * width is no valid property) is dropped, while the words of libvips itself always are. Pairs may be nested. */
 void vips_load_enter(void);
 void vips_load_leave(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of stills share: pictures made by libvips (linked here, while the library opens it by itself), a folder for them, and
- * reading and writing them whole. */
+/* What the tests of stills share: pictures made by libvips (linked here, while the library opens it by itself), a folder for
+ * them, and reading and writing them whole. */
 #ifndef FM_TESTS_STILL_YARD_H
 #define FM_TESTS_STILL_YARD_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that are not what they should be, and systems that do not do what they should: a right picture or a clear error, and nothing left
- * behind. */
+/* Files that are not what they should be, and systems that do not do what they should: a right picture or a clear error, and
+ * nothing left behind. */
 #define _GNU_SOURCE
 #include "still_yard.h"
 
