@@ -74,6 +74,7 @@ struct conv_algorithm {
     const char *name;               /* "winograd6_avx512" */
     enum rows_layout in, out;
     int rows;                       /* output rows of one task (the last task of a picture may have fewer): the grid in y */
+    bool any_row;                   /* a task may start at any row and gives the same bits; else at multiples of `rows` only */
     int grid_x;                     /* tasks start at columns that are multiples of this */
     int chunk_x;                    /* a good number of columns for one call (a multiple of grid_x) */
     int reach_left, reach_right;    /* columns read beyond the exact need [x0*s - pad_x, (x1-1)*s - pad_x + (k-1)*d], worst case */

@@ -367,13 +367,13 @@ static double last_cost(const struct conv_shape *s)
 #define PLANAR_STRING(x) PLANAR_STRING2(x)
 const struct conv_algorithm K(planar) = {
     .name = "planar_" PLANAR_STRING(KERNEL_ISA), .in = ROWS_PLANAR, .out = ROWS_PLANAR,
-    .rows = PLANAR_ROWS, .grid_x = 1, .chunk_x = 480, .reach_right = VL - 1,
+    .rows = PLANAR_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480, .reach_right = VL - 1,
     .fits = planar_fits, .cost = planar_cost, .packed_bytes = planar_packed_bytes, .pack = planar_pack,
     .scratch_bytes = planar_scratch_bytes, .run = planar_run,
 };
 const struct conv_algorithm K(direct_last) = {
     .name = "direct_last_" PLANAR_STRING(KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_PLANAR,
-    .rows = PLANAR_ROWS, .grid_x = 1, .chunk_x = 480,
+    .rows = PLANAR_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480,
     .fits = planar_fits, .cost = last_cost, .packed_bytes = planar_packed_bytes, .pack = planar_pack,
     .scratch_bytes = last_scratch_bytes, .run = last_run,
 };

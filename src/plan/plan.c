@@ -18,6 +18,7 @@ struct builder {
     struct plan_value *value;
     struct plan_step *step;
     int n_values, n_steps, threads;
+    enum plan_pace pace;
     int *producer;              /* per value: the step that makes it, -1: nobody */
     int *next_row;              /* per step: rows made so far, through all pictures */
     int *end_row;               /* per step: rows to make */
@@ -87,7 +88,7 @@ static void at_least_one(int *i0, int *i1, int limit)
 
 /* From the outputs back: what each value must hold. Regions start on the grid of the step that makes them. */
 void plan_find_regions(struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps, const struct plan_want *wants,
-                       int n_wants)
+                       int n_wants, bool on_grid)
 {
     for (int v = 0; v < n_values; v++) values[v].x0 = values[v].x1 = values[v].y0 = values[v].y1 = 0;
     for (int i = 0; i < n_wants; i++) widen(&values[wants[i].value], wants[i].x0, wants[i].x1, wants[i].y0, wants[i].y1);
@@ -101,10 +102,11 @@ void plan_find_regions(struct plan_value *values, int n_values, const struct pla
             if (step->whole) {
                 widen(out, 0, out->width, 0, out->height);
             } else {
+                const int grid_y = step->any_row && !on_grid ? 1 : step->grid_y;
                 out->x0 -= out->x0 % step->grid_x;
-                out->y0 -= out->y0 % step->grid_y;
+                out->y0 -= out->y0 % grid_y;
                 out->x1 = round_up(out->x1, step->grid_x, out->width);
-                out->y1 = round_up(out->y1, step->grid_y, out->height);
+                out->y1 = round_up(out->y1, grid_y, out->height);
             }
         }
         const struct plan_value *out = &values[step->out[0]];
@@ -160,6 +162,7 @@ static void cut_tasks(struct builder *b)
         int times = (b->threads + pieces - 1) / pieces;
         if (times > PLAN_CHUNKS_MAX / pieces) times = PLAN_CHUNKS_MAX / pieces;
         if (times > 4) times = 4;
+        if (b->pace == PLAN_STREAM) times = 1;
         b->task_rows[s] = step->grid_y * (times < 1 ? 1 : times);
         b->end_row[s] = out->pictures * region_rows(out);
     }
@@ -291,21 +294,63 @@ static int next_wait(const struct builder *b, int s)
     return b->next_row[s] < b->end_row[s] ? data_wait(b, s) : INT_MAX;
 }
 
-/* Deepest step first among those whose data has been complete for a few tasks; if there is none, deepest first among those whose data
- * is complete at all. Rings grow as rows pile up. A task changes the answer of data_wait only for its own step and for the readers of
- * what it made, so the answers are kept. */
+static bool is_source(const struct builder *b, int s)
+{
+    for (int i = 0; i < b->step[s].n_in; i++)
+        if (b->producer[b->step[s].in[i].value] >= 0) return false;
+    return true;
+}
+
+/* The step that the next task of s waits for in the end: one whose data is complete. */
+static int wanted_step(const struct builder *b, const int *wait, int s)
+{
+    while (wait[s] == INT_MAX) {
+        const struct plan_step *step = &b->step[s];
+        int missing = -1;
+        for (int i = 0; i < step->n_in && missing < 0; i++) {
+            const int v = step->in[i].value, maker = b->producer[v];
+            if (maker < 0) continue;
+            int first, end;
+            input_rows(b, s, i, b->next_row[s], &first, &end);
+            const int made = b->step[maker].whole ? (b->next_row[maker] ? value_rows(&b->value[v]) : 0) : b->next_row[maker];
+            if (end > first && made < end) missing = maker;
+        }
+        if (missing < 0) return -1;
+        s = missing;
+    }
+    return s;
+}
+
+/* A step that reads only what is there from the start could always run. It brings new rows in when nothing else has work, and of several
+ * the one that the deepest unfinished step waits for. */
+static int choose_source(const struct builder *b, const int *wait, const bool *source)
+{
+    int deepest = b->n_steps - 1;
+    while (deepest >= 0 && b->next_row[deepest] >= b->end_row[deepest]) deepest--;
+    const int wanted = deepest < 0 ? -1 : wanted_step(b, wait, deepest);
+    if (wanted >= 0 && source[wanted]) return wanted;
+    for (int s = 0; s < b->n_steps; s++)
+        if (source[s] && wait[s] != INT_MAX) return s;
+    return -1;
+}
+
+/* Deepest step first among those whose data has been complete for a few tasks; if there is none, a source; if there is none of those
+ * either, the deepest whose data is complete at all. Rings grow as rows pile up. A task changes the answer of data_wait only for its own
+ * step and for the readers of what it made, so the answers are kept. */
 static int order_tasks(struct builder *b, struct fm_error *error)
 {
     int *wait = arena_array(b->arena, (size_t) b->n_steps + 1, sizeof *wait);
-    if (!wait) return core_fail_nomem(error, 0);
-    for (int s = 0; s < b->n_steps; s++) wait[s] = next_wait(b, s);
+    bool *source = arena_array(b->arena, (size_t) b->n_steps + 1, sizeof *source);
+    if (!wait || !source) return core_fail_nomem(error, 0);
+    for (int s = 0; s < b->n_steps; s++) wait[s] = next_wait(b, s), source[s] = is_source(b, s);
     for (;;) {
         int pick = -1, pick_any = -1;
         for (int s = b->n_steps - 1; s >= 0 && pick < 0; s--) {
-            if (wait[s] == INT_MAX) continue;
+            if (wait[s] == INT_MAX || source[s]) continue;
             if (pick_any < 0) pick_any = s;
-            if (wait[s] < b->n_tasks - SLACK_TASKS || b->threads == 1) pick = s;
+            if (wait[s] < b->n_tasks - SLACK_TASKS || b->threads == 1 || b->pace == PLAN_STREAM) pick = s;
         }
+        if (pick < 0) pick = choose_source(b, wait, source);
         if (pick < 0) pick = pick_any;
         if (pick < 0) break;
         if (!add_task(b, pick)) return core_fail_nomem(error, 0);
@@ -403,23 +448,10 @@ static void find_waits(struct builder *b)
         if (b->value[v].pinned && b->value[v].last_task >= 0) b->value[v].last_task = b->n_tasks;
 }
 
-/* Largest first, each at the lowest offset where no value alive at the same time lies. A task that writes into memory another value
- * used before waits for the end of that value's life. */
-static int place_values(struct builder *b, size_t *arena_bytes, struct fm_error *error)
+/* In the given order, each at the lowest offset where no value alive at the same time lies. */
+static size_t place_in_order(struct builder *b, const int *order, int n)
 {
-    int *order = arena_array(b->arena, (size_t) b->n_values + 1, sizeof *order);
-    int *free_after = arena_array(b->arena, (size_t) b->n_values + 1, sizeof *free_after);
-    if (!order || !free_after) return core_fail_nomem(error, 0);
-    int n = 0;
-    for (int v = 0; v < b->n_values; v++) {
-        free_after[v] = -1;
-        const struct plan_value *value = &b->value[v];
-        if (value->external || is_empty(value) || !value->bytes || value->last_task < 0) continue;
-        int at = n++;
-        while (at > 0 && b->value[order[at - 1]].bytes < value->bytes) order[at] = order[at - 1], at--;
-        order[at] = v;
-    }
-    *arena_bytes = 0;
+    size_t total = 0;
     for (int i = 0; i < n; i++) {
         struct plan_value *value = &b->value[order[i]];
         size_t offset = 0;
@@ -434,9 +466,49 @@ static int place_values(struct builder *b, size_t *arena_bytes, struct fm_error 
             }
         }
         value->offset = offset;
-        if (offset > PLACE_MAX) return core_fail(error, FM_ERR_SHAPE, "all values together are too large");
-        if (offset + value->bytes > *arena_bytes) *arena_bytes = offset + value->bytes;
+        if (offset > PLACE_MAX) return SIZE_MAX;
+        if (offset + value->bytes > total) total = offset + value->bytes;
     }
+    return total;
+}
+
+static bool goes_before(const struct plan_value *a, const struct plan_value *b, bool by_size)
+{
+    return by_size ? a->bytes > b->bytes : a->first_task < b->first_task;
+}
+
+static void sort_values(const struct builder *b, int *order, int n, bool by_size)
+{
+    for (int i = 1; i < n; i++) {
+        const int v = order[i];
+        int at = i;
+        while (at > 0 && goes_before(&b->value[v], &b->value[order[at - 1]], by_size)) order[at] = order[at - 1], at--;
+        order[at] = v;
+    }
+}
+
+/* Largest first, or as they are born: whichever takes less room (the first where all live long, the second for chains of short lives). A
+ * task that writes into memory another value used before waits for the end of that value's life. */
+static int place_values(struct builder *b, size_t *arena_bytes, struct fm_error *error)
+{
+    int *order = arena_array(b->arena, (size_t) b->n_values + 1, sizeof *order);
+    int *free_after = arena_array(b->arena, (size_t) b->n_values + 1, sizeof *free_after);
+    if (!order || !free_after) return core_fail_nomem(error, 0);
+    int n = 0;
+    for (int v = 0; v < b->n_values; v++) {
+        free_after[v] = -1;
+        const struct plan_value *value = &b->value[v];
+        if (!value->external && !is_empty(value) && value->bytes && value->last_task >= 0) order[n++] = v;
+    }
+    sort_values(b, order, n, true);
+    const size_t by_size = place_in_order(b, order, n);
+    sort_values(b, order, n, false);
+    *arena_bytes = place_in_order(b, order, n);
+    if (by_size <= *arena_bytes) {
+        sort_values(b, order, n, true);
+        *arena_bytes = place_in_order(b, order, n);
+    }
+    if (*arena_bytes > PLACE_MAX) return core_fail(error, FM_ERR_SHAPE, "all values together are too large");
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
             const struct plan_value *early = &b->value[order[j]], *late = &b->value[order[i]];
@@ -498,13 +570,13 @@ static int row_tables(struct builder *b)
 
 int plan_build(struct arena *arena, struct arena *work, const struct plan_value *values, int n_values,
                const struct plan_step *steps, int n_steps, const struct plan_want *wants, int n_wants, int threads,
-               struct plan_layout *out, struct fm_error *error)
+               enum plan_pace pace, struct plan_layout *out, struct fm_error *error)
 {
-    struct builder b = { .arena = work, .n_values = n_values, .n_steps = n_steps, .threads = threads };
+    struct builder b = { .arena = work, .n_values = n_values, .n_steps = n_steps, .threads = threads, .pace = pace };
     *out = (struct plan_layout) { .n_values = n_values, .n_steps = n_steps };
     int code = copy_in(&b, values, steps);
     if (code == FM_OK) {
-        plan_find_regions(b.value, n_values, b.step, n_steps, wants, n_wants);
+        plan_find_regions(b.value, n_values, b.step, n_steps, wants, n_wants, pace == PLAN_STREAM);
         cut_tasks(&b);
         code = row_tables(&b);
     }
@@ -525,4 +597,21 @@ int plan_build(struct arena *arena, struct arena *work, const struct plan_value 
     for (int t = 0; t < b.n_tasks; t++) task[t] = b.task[t];
     out->value = value, out->step = step, out->task = task, out->n_tasks = b.n_tasks;
     return FM_OK;
+}
+
+void plan_rows_read(const struct plan_layout *l, int value, int first, int end, int *y0, int *y1)
+{
+    const struct plan_value *v = &l->value[value];
+    *y0 = INT_MAX, *y1 = 0;
+    for (int t = first; t < end; t++) {
+        const struct plan_step *step = &l->step[l->task[t].step];
+        for (int i = 0; i < step->n_in; i++) {
+            if (step->in[i].value != value) continue;
+            int i0 = v->y0, i1 = v->y1;
+            if (!step->whole) plan_map_range(&step->in[i].y, l->task[t].y0, l->task[t].y1, v->height, &i0, &i1);
+            if (i1 <= i0) continue;
+            if (i0 < *y0) *y0 = i0;
+            if (i1 > *y1) *y1 = i1;
+        }
+    }
 }

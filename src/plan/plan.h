@@ -58,7 +58,8 @@ struct plan_step {
     int *out;           /* more than one only for whole steps */
     bool whole;         /* one task that makes everything (its inputs are taken whole too) */
     int pieces;         /* whole steps: how many calls share the task, at most PLAN_CHUNKS_MAX (0: one); they come as chunks_y */
-    int grid_y, grid_x; /* tasks start at multiples of these */
+    int grid_y, grid_x; /* tasks are as large as these; in a whole output and on the grid they start at multiples */
+    bool any_row;       /* the result does not depend on where tasks start: regions need not start at multiples of grid_y */
     int chunk_x;        /* a good number of columns for one call */
 };
 
@@ -87,15 +88,28 @@ struct plan_want {
     int x0, x1, y0, y1;
 };
 
+/* How a plan is to be run. */
+enum plan_pace {
+    PLAN_AT_ONCE, /* from the first task to the last */
+    /* A few rows of output at a time, as the rows of the input come: regions start on the grid (plan_find_regions with on_grid), and no task
+     * is done before what lies deeper waits for it. Then all tasks up to the first that completes output row y - 1 read no more of the
+     * input than a plan made for rows up to y, on the grid, would. */
+    PLAN_STREAM,
+};
+
 /* Steps are in topological order. threads: how many will run it (finer pieces for more). Values and steps are copied; the result is
  * in `arena`, `work` holds what is needed only while building (reset it afterwards). FM_ERR_NOMEM, or FM_ERR_SHAPE when sizes overflow. */
 int plan_build(struct arena *arena, struct arena *work, const struct plan_value *values, int n_values,
                const struct plan_step *steps, int n_steps, const struct plan_want *wants, int n_wants, int threads,
-               struct plan_layout *out, struct fm_error *error);
+               enum plan_pace pace, struct plan_layout *out, struct fm_error *error);
 
-/* The first step of plan_build alone: fills in the region of every value (x0 .. y1), in place. */
+/* The first step of plan_build alone: fills in the region of every value (x0 .. y1), in place. on_grid: rows start at multiples of the
+ * grid of the step that makes them, whether that matters or not. */
 void plan_find_regions(struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps, const struct plan_want *wants,
-                       int n_wants);
+                       int n_wants, bool on_grid);
+
+/* The rows of an external value that tasks [first, end) read, in the picture; empty (y1 <= y0) when they read none. */
+void plan_rows_read(const struct plan_layout *layout, int value, int first, int end, int *y0, int *y1);
 
 /* Columns [x0, x1) or rows of an input that [o0, o1) of the output need, clipped to [0, limit). */
 void plan_map_range(const struct plan_map *map, int o0, int o1, int limit, int *i0, int *i1);

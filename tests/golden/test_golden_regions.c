@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Regions: any rectangle of the output, made from exactly the window of the input that it is said to need, is bit for bit what a whole run
  * gives there. The window is copied out into an array of its own, with guards around it. */
+#include "backend/cpu/program.h"
 #include "golden.h"
 #include "model/model.h"
 #include "net_random.h"
@@ -15,6 +16,7 @@ struct subject {
     struct prepared *ready;
     int width, height; /* of the output */
     int in_width, in_height;
+    int pool; /* of as many threads as it was planned for */
 };
 
 static const float poison = NAN;
@@ -94,6 +96,50 @@ static void try_places(struct session_work *work, const struct subject *s, int r
     for (int i = 0; i < random; i++) try_need(work, s, random_part(w, h, i % 2 ? 40 : 4096), what);
 }
 
+/* What a session holds is no more than was foretold. */
+static void try_held(const struct session_work *work, const struct subject *s, int w, int h, const char *what)
+{
+    const struct backend_session *held = session_work_backend(work);
+    const size_t bytes = held->memory_bytes + held->zero_bytes + held->scratch_stride * (size_t) golden_threads[s->pool];
+    const size_t foretold = session_region_bytes(s->ready, w, h);
+    CHECK_MSG(
+        bytes <= foretold, "%s, %s: regions of %d x %d hold %zu bytes, %zu were foretold", s->name, what, w, h, bytes, foretold);
+}
+
+/* A column from top to bottom in regions of random heights. The second time nothing is planned any more. Returns how many regions were
+ * not made as part of a strip. */
+static int try_column(const struct subject *s, int pool, int x, int w, const char *what)
+{
+    struct session_work *work = NULL;
+    if (!CHECK_INT(session_work_create(s->ready, golden_pool[pool], true, &work, NULL), FM_OK)) return 0;
+    const struct backend_session *held = session_work_backend(work);
+    const int most = 1 + net_pick(s->height < 40 ? s->height : 40);
+    int heights[512], n = 0, alone = 0;
+    for (int y = 0; y < s->height && n < 512; y += heights[n++]) {
+        heights[n] = 1 + net_pick(most);
+        if (n == 511 || heights[n] > s->height - y) heights[n] = s->height - y;
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0, y = 0; i < n; y += heights[i++]) {
+            const struct rect out = {x, y, w, heights[i]};
+            try_region(work, s, out, session_region_need(s->ready, out), what);
+            if (cpu_can_strip(held->program) && n > 1 && (!held->is_strip || held->strip_y != y + heights[i])) alone++;
+        }
+        if (pool == s->pool) try_held(work, s, w, most, what);
+    }
+    session_work_destroy(&work);
+    return alone;
+}
+
+static void try_columns(const struct subject *s, int pool, const char *what)
+{
+    int alone = try_column(s, pool, 0, s->width, what);
+    CHECK_MSG(alone == 0, "%s, %s: %d bands were made alone", s->name, what, alone);
+    const struct rect part = random_part(s->width, s->height, 4096);
+    alone = try_column(s, pool, part.x, part.w, what);
+    CHECK_MSG(alone <= 4, "%s, %s: %d regions of a column were made alone", s->name, what, alone);
+}
+
 /* Too little input is refused, and so is what lies outside. */
 static void try_refusals(struct session_work *work, const struct subject *s)
 {
@@ -103,13 +149,15 @@ static void try_refusals(struct session_work *work, const struct subject *s)
     const struct rect less[] = {{need.x + 1, need.y, need.w - 1, need.h}, {need.x, need.y + 1, need.w, need.h - 1},
         {need.x, need.y, need.w - 1, need.h}, {need.x, need.y, need.w, need.h - 1}};
     for (size_t i = 0; i < 4; i++) CHECK_INT(session_region_run(work, out, less[i], one, one, NULL, &error), FM_ERR_ARGUMENT);
-    const struct rect outside[] = {{-1, 0, 2, 2}, {0, -1, 2, 2}, {0, 0, 0, 1}, {0, 0, 1, 0}, {s->width, 0, 1, 1},
-        {0, s->height, 1, 1}, {1, 0, s->width, 1}, {0, 1, 1, s->height}, {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
-        {0, 0, INT32_MAX, INT32_MAX}};
-    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
-        CHECK(rect_is_empty(session_region_need(s->ready, outside[i])));
-        CHECK_INT(session_region_run(work, outside[i], need, one, one, NULL, &error), FM_ERR_ARGUMENT);
-        CHECK_INT(session_region_run(work, out, outside[i], one, one, NULL, &error), FM_ERR_ARGUMENT);
+    for (int side = 0; side < 2; side++) {
+        const int w = side ? s->in_width : s->width, h = side ? s->in_height : s->height;
+        const struct rect outside[] = {{-1, 0, 2, 2}, {0, -1, 2, 2}, {0, 0, 0, 1}, {0, 0, 1, 0}, {w, 0, 1, 1}, {0, h, 1, 1},
+            {1, 0, w, 1}, {0, 1, 1, h}, {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX}, {0, 0, INT32_MAX, INT32_MAX}};
+        for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+            if (!side) CHECK(rect_is_empty(session_region_need(s->ready, outside[i])));
+            CHECK_INT(session_region_run(work, side ? out : outside[i], side ? outside[i] : need, one, one, NULL, &error),
+                FM_ERR_ARGUMENT);
+        }
     }
 }
 
@@ -126,6 +174,7 @@ static void try_heap(const struct subject *s, int pool)
     const uint64_t count = core_alloc_count();
     for (int i = 0; i < 3; i++) CHECK_INT(session_region_run(work, out, need, from, to, NULL, &error), FM_OK);
     CHECK_MSG(core_alloc_count() == count, "%s: %d allocations in three runs", s->name, (int) (core_alloc_count() - count));
+    if (pool == s->pool) try_held(work, s, out.w, out.h, "a region");
     core_free(from);
     core_free(to);
     session_work_destroy(&work);
@@ -183,6 +232,7 @@ static void try_flags(const char *name, const struct graph *g, const struct fm_t
     s.whole = whole[0];
     s.width = (int) whole[0].dim[3], s.height = (int) whole[0].dim[2];
     const struct prepare_options options = {.threads = golden_threads[pool], .cpu_flags = flags, .regions = random % 2 == 0};
+    s.pool = pool;
     if (CHECK_MSG(session_prepare(g, in, &options, &s.ready, &error) == FM_OK, "%s: %s", name, error.message)) {
         CHECK_MSG(session_can_region(s.ready), "%s: %s", name, s.ready->field.reason);
         for (int p = pool; p < 3; p += 2) { /* a pool of as many threads as planned for, and one of more */
@@ -191,6 +241,7 @@ static void try_flags(const char *name, const struct graph *g, const struct fm_t
             if (!CHECK_INT(session_work_create(s.ready, golden_pool[p], true, &work, &error), FM_OK)) break;
             try_places(work, &s, p == pool ? random : random / 4, what);
             if (p == pool) try_refusals(work, &s);
+            try_columns(&s, p, what);
             session_work_destroy(&work);
         }
         if (pool == 0) {

@@ -50,7 +50,8 @@ static struct plan_step *add_step(struct net *n, int out, int n_in, const struct
         .n_out = 1,
         .out = n->out[n->n_steps],
         .grid_x = 1 + (int) draw(6),
-        .grid_y = 1 + (int) draw(6)};
+        .grid_y = 1 + (int) draw(6),
+        .any_row = draw(2)};
     s->chunk_x = s->grid_x * (1 + (int) draw(40));
     n->n_steps++;
     return s;
@@ -163,6 +164,7 @@ enum { NOT_YET = -1, FROM_OUTSIDE = -2 }; /* who makes a row, where that is no t
 
 struct machine {
     const struct plan_layout *l;
+    enum plan_pace pace;
     struct line *line;
     size_t n_lines;
     int *task_of_row[VALUES]; /* the task that makes each row; external values too */
@@ -272,12 +274,13 @@ static void check_pieces(struct machine *m, int t)
         return;
     }
     if (task->chunk_rows % step->grid_y || task->chunk_x % step->grid_x) fault(m, t, "its pieces are off the grid");
-    if (out->x0 % step->grid_x || out->y0 % step->grid_y || (task->y0 - out->y0) % step->grid_y) fault(m, t, "starts off the grid");
+    const int grid_y = step->any_row && m->pace == PLAN_AT_ONCE ? 1 : step->grid_y;
+    if (out->x0 % step->grid_x || out->y0 % grid_y || (task->y0 - out->y0) % step->grid_y) fault(m, t, "starts off the grid");
     if (task->chunk_rows * (task->chunks_y - 1) >= task->y1 - task->y0 || task->chunk_rows * task->chunks_y < task->y1 - task->y0)
         fault(m, t, "its pieces do not make its rows");
     if (task->chunk_x * (task->chunks_x - 1) >= out->x1 - out->x0 || task->chunk_x * task->chunks_x < out->x1 - out->x0)
         fault(m, t, "its pieces do not make its columns");
-    if (task->y1 < out->height && (task->y1 % step->grid_y)) fault(m, t, "ends off the grid inside the picture");
+    if (task->y1 < out->height && (task->y1 % grid_y)) fault(m, t, "ends off the grid inside the picture");
 }
 
 static void run_task(struct machine *m, int t)
@@ -319,10 +322,10 @@ static void check_sizes(struct machine *m, const struct net *n)
     }
 }
 
-static void check_layout(
-    const struct net *n, const struct plan_layout *l, const struct plan_want *wants, int n_wants, const char *name)
+static void check_layout(const struct net *n, const struct plan_layout *l, enum plan_pace pace, const struct plan_want *wants,
+    int n_wants, const char *name)
 {
-    struct machine m = {.l = l, .n_lines = (l->arena_bytes + LINE - 1) / LINE};
+    struct machine m = {.l = l, .pace = pace, .n_lines = (l->arena_bytes + LINE - 1) / LINE};
     m.line = malloc((m.n_lines + 1) * sizeof *m.line);
     for (size_t i = 0; i < m.n_lines; i++) m.line[i] = (struct line){-1, 0, -1, -1};
     bool made[VALUES] = {false};
@@ -347,7 +350,32 @@ static void check_layout(
     free(m.line);
 }
 
-static void try_plan(const struct net *n, uint64_t seed, int threads, bool part, bool external)
+/* A plan run a few output rows at a time reads no more of the input than a plan for those rows and all above would ask for. */
+static void check_stream(const struct net *n, const struct plan_layout *l, struct plan_want want, const char *name)
+{
+    const int last = want.value, stop = want.y1;
+    for (int s = 0; s < n->n_steps; s++)
+        if (n->step[s].whole) return;
+    struct plan_value regions[VALUES];
+    for (int y = want.y0 + 1; y <= stop; y += 1 + (int) draw(5)) {
+        int t = 0;
+        while (t < l->n_tasks && !(l->step[l->task[t].step].out[0] == last && l->task[t].y1 >= y)) t++;
+        want.y1 = y;
+        memcpy(regions, n->value, sizeof regions);
+        plan_find_regions(regions, n->n_values, n->step, n->n_steps, &want, 1, true);
+        for (int v = 0; v < n->n_values; v++) {
+            if (!n->value[v].external || v == last || n->value[v].pictures > 1) continue;
+            int y0, y1;
+            plan_rows_read(l, v, 0, t + 1, &y0, &y1);
+            if (y1 > y0 && !CHECK_MSG(y0 >= regions[v].y0 && y1 <= regions[v].y1,
+                               "%s: rows %d..%d of value %d are read to make rows %d..%d, which need %d..%d", name, y0, y1, v,
+                               want.y0, y, regions[v].y0, regions[v].y1))
+                return;
+        }
+    }
+}
+
+static void try_plan(const struct net *n, uint64_t seed, int threads, bool part, bool external, enum plan_pace pace)
 {
     struct arena *arena = arena_create(), *work = arena_create();
     struct plan_layout l;
@@ -363,9 +391,14 @@ static void try_plan(const struct net *n, uint64_t seed, int threads, bool part,
     copy.value[last].external = external;
     copy.value[last].pinned = !external;
     char name[96];
-    snprintf(name, sizeof name, "seed %u, %d threads, %s", (unsigned) seed, threads, part ? "a part" : "whole");
-    const int code = plan_build(arena, work, copy.value, copy.n_values, copy.step, copy.n_steps, &want, 1, threads, PLAN_AT_ONCE, &l, &error);
-    if (CHECK_MSG(code == FM_OK, "%s: %s", name, error.message)) check_layout(&copy, &l, &want, 1, name);
+    snprintf(name, sizeof name, "seed %u, %d threads, %s%s", (unsigned) seed, threads, part ? "a part" : "whole",
+        pace == PLAN_STREAM ? ", streamed" : "");
+    const int code =
+        plan_build(arena, work, copy.value, copy.n_values, copy.step, copy.n_steps, &want, 1, threads, pace, &l, &error);
+    if (CHECK_MSG(code == FM_OK, "%s: %s", name, error.message)) {
+        check_layout(&copy, &l, pace, &want, 1, name);
+        if (pace == PLAN_STREAM && copy.value[last].pictures == 1) check_stream(&copy, &l, want, name);
+    }
     arena_destroy(&work);
     arena_destroy(&arena);
 }
@@ -376,7 +409,10 @@ static void random_plans(void)
     static struct net n;
     for (uint64_t seed = 1; seed <= 1500; seed++) {
         random_net(&n, seed);
-        for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) try_plan(&n, seed, threads[i], (seed + i) % 2, seed % 3);
+        for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
+            try_plan(&n, seed, threads[i], (seed + i) % 2, seed % 3, PLAN_AT_ONCE);
+            if (i < 3) try_plan(&n, seed, threads[i], (seed + i) % 2, seed % 3, PLAN_STREAM);
+        }
     }
 }
 
@@ -409,7 +445,7 @@ static void bands(void)
         chain(&n, 16, i ? 4096 : 512, 1024);
         const struct plan_want want = {16, 0, 1024, 0, i ? 4096 : 512};
         CHECK_INT(plan_build(arena, work, n.value, n.n_values, n.step, n.n_steps, &want, 1, 2, PLAN_AT_ONCE, &l, NULL), FM_OK);
-        check_layout(&n, &l, &want, 1, "bands");
+        check_layout(&n, &l, PLAN_AT_ONCE, &want, 1, "bands");
         for (int v = 1; v < 16; v++) CHECK_MSG(l.value[v].ring <= 40, "value %d holds %d rows", v, l.value[v].ring);
         bytes[i] = l.arena_bytes;
         arena_destroy(&work);
@@ -430,7 +466,7 @@ static void halos(void)
     const struct plan_value *in = &l.value[0];
     CHECK(in->x0 <= 116 && in->x0 >= 120 - 4 * 6 && in->x1 >= 154 && in->x1 <= 150 + 4 * 6);
     CHECK(in->y0 <= 56 && in->y0 >= 60 - 4 * 6 && in->y1 >= 100 && in->y1 <= 96 + 4 * 6);
-    check_layout(&n, &l, &want, 1, "halos");
+    check_layout(&n, &l, PLAN_AT_ONCE, &want, 1, "halos");
     arena_destroy(&work);
     arena_destroy(&arena);
 }

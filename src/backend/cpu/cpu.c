@@ -22,6 +22,7 @@ static int find_locality(struct backend_program *p, struct fm_error *error)
     bool *varies = arena_array(p->arena, (size_t) p->n_values + 1, sizeof *varies);
     if (!varies) return core_fail_nomem(error, 0);
     p->local = true;
+    p->output_step = -1;
     for (int v = 0; v < p->n_values; v++) varies[v] = p->value[v].memory == MEMORY_INPUT;
     for (int s = 0; s < p->n_steps; s++) {
         const struct plan_step *step = &p->plan_step[s];
@@ -33,7 +34,9 @@ static int find_locality(struct backend_program *p, struct fm_error *error)
         }
         for (int k = 0; k < step->n_out; k++) {
             varies[step->out[k]] = any;
-            if (p->graph->n_outputs && step->out[k] == p->output_value[0]) p->writes_whole = step->whole;
+            if (!p->graph->n_outputs || step->out[k] != p->output_value[0]) continue;
+            p->output_step = s;
+            p->writes_whole = step->whole;
         }
     }
     return FM_OK;

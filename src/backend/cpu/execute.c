@@ -98,7 +98,7 @@ static void complete_piece(struct backend_session *s, int t)
     struct cpu_tasks *const tasks = s->tasks;
     if (atomic_fetch_sub(&tasks->state[t].left, 1) != 1) return;
     int prefix = atomic_load(&tasks->prefix);
-    while (prefix < s->layout->n_tasks && atomic_load(&tasks->state[prefix].left) == 0)
+    while (prefix < s->end_task && atomic_load(&tasks->state[prefix].left) == 0)
         if (atomic_compare_exchange_weak(&tasks->prefix, &prefix, prefix + 1)) prefix++;
 }
 
@@ -140,7 +140,7 @@ static uint64_t all_pieces(const struct plan_task *task)
 static bool steal(struct backend_session *s, int thread)
 {
     const int prefix = atomic_load(&s->tasks->prefix);
-    const int end = prefix + STEAL_WINDOW < s->layout->n_tasks ? prefix + STEAL_WINDOW : s->layout->n_tasks;
+    const int end = prefix + STEAL_WINDOW < s->end_task ? prefix + STEAL_WINDOW : s->end_task;
     for (int t = prefix; t < end; t++) {
         const struct plan_task *task = &s->layout->task[t];
         if (task->wait >= prefix) continue;
@@ -156,13 +156,13 @@ static bool steal(struct backend_session *s, int thread)
 static void work(void *session, int thread)
 {
     struct backend_session *const s = session;
-    const int n = s->layout->n_tasks, threads = pool_threads(s->pool);
+    const int first = s->first_task, end = s->end_task, n = end - first, threads = pool_threads(s->pool);
     struct cpu_tasks *const tasks = s->tasks;
     unsigned turns = 0;
     const int part = n > 32 ? n / 32 : 1; /* tasks between two words on progress */
-    int next = 0, reported = 0;
-    while (atomic_load(&tasks->prefix) < n) {
-        if (next < n) {
+    int next = first, reported = 0;
+    while (atomic_load(&tasks->prefix) < end) {
+        if (next < end) {
             const struct plan_task *task = &s->layout->task[next];
             const uint64_t own = threads == 1 ? all_pieces(task) : own_pieces(task, thread, threads);
             const bool ready = atomic_load(&tasks->prefix) > task->wait;
@@ -175,9 +175,9 @@ static void work(void *session, int thread)
             }
             if (ready || !own || !(own & ~atomic_load_explicit(&tasks->state[next].claimed, memory_order_relaxed))) {
                 next++; /* nothing of ours left in it */
-                if (thread == 0 && s->progress && next / part != reported) {
-                    reported = next / part;
-                    s->progress(s->user, s->progress_base + s->progress_span * atomic_load(&tasks->prefix) / n);
+                if (thread == 0 && s->progress && (next - first) / part != reported) {
+                    reported = (next - first) / part;
+                    s->progress(s->user, s->progress_base + s->progress_span * (atomic_load(&tasks->prefix) - first) / n);
                 }
                 continue;
             }
@@ -189,15 +189,16 @@ static void work(void *session, int thread)
     }
 }
 
-int cpu_execute(struct backend_session *s)
+int cpu_execute(struct backend_session *s, int first, int end)
 {
-    const int n = s->layout->n_tasks;
-    for (int t = 0; t < n; t++) {
+    for (int t = first; t < end; t++) {
         const struct plan_task *task = &s->layout->task[t];
         atomic_store_explicit(&s->tasks->state[t].claimed, 0, memory_order_relaxed);
         atomic_store_explicit(&s->tasks->state[t].left, task->chunks_x * task->chunks_y, memory_order_relaxed);
     }
-    atomic_store(&s->tasks->prefix, 0);
+    atomic_store(&s->tasks->prefix, first);
+    s->first_task = first;
+    s->end_task = end;
     atomic_store(&s->failure, FM_OK);
     pool_run(s->pool, work, s);
     return atomic_load(&s->failure);

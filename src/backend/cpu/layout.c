@@ -7,7 +7,7 @@
 #include "core/error.h"
 
 int cpu_lay_out(const struct backend_program *p, struct arena *arena, struct arena *work, const struct rect *part,
-    struct plan_layout *out, struct fm_error *error)
+    enum plan_pace pace, struct plan_layout *out, struct fm_error *error)
 {
     struct plan_want *want = arena_array(work, (size_t) p->n_values + 1, sizeof *want);
     if (!want) return core_fail_nomem(error, 0);
@@ -19,7 +19,7 @@ int cpu_lay_out(const struct backend_program *p, struct arena *arena, struct are
             want[n] = (struct plan_want){v, part->x, part->x + part->w, part->y, part->y + part->h};
         n++;
     }
-    return plan_build(arena, work, p->plan_value, p->n_values, p->plan_step, p->n_steps, want, n, p->threads, out, error);
+    return plan_build(arena, work, p->plan_value, p->n_values, p->plan_step, p->n_steps, want, n, p->threads, pace, out, error);
 }
 
 /* ---- tiles ---- */
@@ -45,7 +45,7 @@ static int lay_out_tile(const struct backend_program *p, struct arena *arena, st
     struct plan_layout *out, struct fm_error *error)
 {
     const struct rect tile = cpu_tile(p, column, row);
-    return cpu_lay_out(p, arena, work, p->tile_w ? &tile : NULL, out, error);
+    return cpu_lay_out(p, arena, work, p->tile_w ? &tile : NULL, PLAN_AT_ONCE, out, error);
 }
 
 static size_t held_bytes(const struct backend_program *p, const struct plan_layout *l)
@@ -166,8 +166,21 @@ bool cpu_can_region(const struct backend_program *p)
     return in->dtype == FM_F32 && out->dtype == FM_F32 && out->rank == 4 && in->dim[0] == 1 && out->dim[0] == 1;
 }
 
-struct rect cpu_need_of(const struct backend_program *p, const struct plan_value *values)
+bool cpu_can_strip(const struct backend_program *p)
 {
+    return cpu_can_region(p) && p->local && !p->writes_whole && p->output_step >= 0;
+}
+
+static void find_regions(const struct backend_program *p, struct rect part, struct plan_value *values)
+{
+    memcpy(values, p->plan_value, (size_t) p->n_values * sizeof *values);
+    const struct plan_want want = {p->output_value[0], part.x, part.x + part.w, part.y, part.y + part.h};
+    plan_find_regions(values, p->n_values, p->plan_step, p->n_steps, &want, 1, true);
+}
+
+struct rect cpu_need_of(const struct backend_program *p, struct rect part, struct plan_value *values)
+{
+    find_regions(p, part, values);
     struct rect need = {0, 0, 0, 0};
     for (int v = 0; v < p->n_values; v++)
         if (p->value[v].memory == MEMORY_INPUT)
@@ -176,63 +189,81 @@ struct rect cpu_need_of(const struct backend_program *p, const struct plan_value
     return need;
 }
 
-/* The regions of all values that `part` of the output asks for; NULL when memory is out. core_free them. */
-static struct plan_value *find_regions(const struct backend_program *p, struct rect part)
-{
-    struct plan_value *values = core_alloc((size_t) p->n_values * sizeof *values);
-    if (!values) return NULL;
-    memcpy(values, p->plan_value, (size_t) p->n_values * sizeof *values);
-    const struct plan_want want = {p->output_value[0], part.x, part.x + part.w, part.y, part.y + part.h};
-    plan_find_regions(values, p->n_values, p->plan_step, p->n_steps, &want, 1);
-    return values;
-}
-
 struct rect cpu_region_need(const struct backend_program *p, struct rect out)
 {
-    struct plan_value *values = find_regions(p, out);
-    const struct rect need = values ? cpu_need_of(p, values) : (struct rect){0, 0, 0, 0};
+    struct plan_value *values = core_alloc((size_t) p->n_values * sizeof *values);
+    const struct rect need = values ? cpu_need_of(p, out, values) : (struct rect){0, 0, 0, 0};
     core_free(values);
     return need;
 }
 
-#define TRIED_PHASES 12 /* how a region may lie on the steps' grids: most repeat after 2, 4 or 6 rows */
+#define TRIED_PHASES 6 /* how a region may lie on the steps' grids: most repeat after 2, 4 or 6 pixels of input */
+#define TRIED_PLACES (TRIED_PHASES + 3)
+
+/* Places to try along one axis of `size` output pixels from `in` input pixels: all phases in the middle, both edges, near the first one. */
+static int place(int i, int room, int size, int64_t in)
+{
+    const int step = in > 0 && size > in ? (int) ((size + in - 1) / in) : 1;
+    const int at = i < TRIED_PHASES ? room / 2 + i * step : i == TRIED_PHASES ? 0 : i == TRIED_PHASES + 1 ? 2 * step : room;
+    return at < room ? at : room;
+}
+
+struct sizer {
+    const struct backend_program *p;
+    struct arena *arena, *work;
+    size_t bytes; /* the most so far, and where */
+    struct rect worst;
+};
+
+static bool size_up(struct sizer *s, const struct rect *part, enum plan_pace pace)
+{
+    struct plan_layout l;
+    arena_reset(s->arena);
+    arena_reset(s->work);
+    if (cpu_lay_out(s->p, s->arena, s->work, part, pace, &l, NULL) < 0) return false;
+    const size_t bytes = held_bytes(s->p, &l) + l.arena_bytes / 8; /* at another place values may lie less densely */
+    if (bytes > s->bytes) s->bytes = bytes, s->worst = part ? *part : (struct rect){0, 0, 0, 0};
+    return true;
+}
+
+static bool size_up_places(struct sizer *s, struct rect part)
+{
+    const struct backend_program *p = s->p;
+    const struct graph_value *in = &p->graph->value[p->graph->input[0]];
+    const int room_x = p->frame_w - part.w, room_y = p->frame_h - part.h;
+    bool ok = true;
+    part.y = room_y / 2;
+    for (int i = 0; ok && i < TRIED_PLACES && (i == 0 || room_x > 0); i++) {
+        part.x = place(i, room_x, p->frame_w, in->dim[3]);
+        ok = size_up(s, &part, PLAN_AT_ONCE);
+    }
+    part.x = s->worst.x;
+    for (int i = 1; ok && i < TRIED_PLACES && room_y > 0; i++) {
+        part.y = place(i, room_y, p->frame_h, in->dim[2]);
+        ok = size_up(s, &part, PLAN_AT_ONCE);
+    }
+    if (!ok || room_y == 0 || !cpu_can_strip(p)) return ok;
+    /* strips: their rings are full once they are a few halos long */
+    const struct rect need = cpu_region_need(p, part);
+    const int64_t longer = part.h + 2 * (int64_t) need.h * p->frame_h / in->dim[2] + 64;
+    ok = !rect_is_empty(need);
+    for (int i = 0; ok && i < 2; i++) {
+        part.y = i ? room_y / 2 : 0;
+        part.h = longer < p->frame_h - part.y ? (int) longer : p->frame_h - part.y;
+        ok = size_up(s, &part, PLAN_STREAM);
+    }
+    return ok;
+}
 
 size_t cpu_region_bytes(const struct backend_program *p, int out_w, int out_h)
 {
-    const bool parts = cpu_can_region(p);
-    struct rect part = {0, 0, out_w < p->frame_w ? out_w : p->frame_w, out_h < p->frame_h ? out_h : p->frame_h};
-    const int room_x = p->frame_w - part.w, room_y = p->frame_h - part.h;
-    /* the longest rows: what a step makes too much, left and right, follows from the first column */
-    double most = 0;
-    int x = 0;
-    for (int i = 0; parts && i < TRIED_PHASES; i++) {
-        part.x = room_x / 2 + i < room_x ? room_x / 2 + i : room_x;
-        part.y = room_y / 2;
-        struct plan_value *values = find_regions(p, part);
-        if (!values) return SIZE_MAX;
-        double sum = 0;
-        for (int v = 0; v < p->n_values; v++)
-            if (!values[v].flat) sum += (double) (values[v].x1 - values[v].x0) * values[v].blocks * values[v].lanes;
-        core_free(values);
-        if (sum > most) most = sum, x = part.x;
-        if (part.x == room_x) break;
-    }
-    part.x = x;
-    size_t bytes = 0;
-    struct arena *arena = arena_create(), *work = arena_create();
-    bool ok = arena && work;
-    for (int i = 0; ok && i < TRIED_PHASES; i++) {
-        struct plan_layout l;
-        part.y = room_y / 2 + i < room_y ? room_y / 2 + i : room_y;
-        arena_reset(arena);
-        arena_reset(work);
-        ok = cpu_lay_out(p, arena, work, parts ? &part : NULL, &l, NULL) == FM_OK;
-        if (ok && held_bytes(p, &l) + l.arena_bytes / 16 > bytes) bytes = held_bytes(p, &l) + l.arena_bytes / 16;
-        if (part.y == room_y) break;
-    }
-    if (ok) bytes += arena_bytes(arena) + arena_bytes(work);
-    if (ok && p->writes_whole) bytes += p->plan_value[p->output_value[0]].flat_bytes;
-    arena_destroy(&work);
-    arena_destroy(&arena);
-    return ok ? bytes : SIZE_MAX;
+    struct sizer s = {.p = p, .arena = arena_create(), .work = arena_create()};
+    const struct rect part = {0, 0, out_w < p->frame_w ? out_w : p->frame_w, out_h < p->frame_h ? out_h : p->frame_h};
+    bool ok = s.arena && s.work;
+    if (ok) ok = cpu_can_region(p) ? size_up_places(&s, part) : size_up(&s, NULL, PLAN_AT_ONCE);
+    if (ok) s.bytes += arena_bytes(s.arena) + arena_bytes(s.work) + (size_t) p->n_values * sizeof(struct plan_value);
+    if (ok && p->writes_whole) s.bytes += p->plan_value[p->output_value[0]].flat_bytes;
+    arena_destroy(&s.work);
+    arena_destroy(&s.arena);
+    return ok ? s.bytes : SIZE_MAX;
 }

@@ -163,7 +163,7 @@ static int add_move(
     const int g = p->value[to].graph_value;
     const struct cpu_step step = {.run = run, .name = g >= 0 ? p->graph->value[g].name : "", .what = what, .how = p->kernels->isa};
     return cpu_add_step(
-        p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = &to, .grid_y = 4, .chunk_x = 256}, error);
+        p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = &to, .grid_y = 4, .any_row = true, .chunk_x = 256}, error);
 }
 
 /* A constant's array: in place where it is aligned and of the wanted type, else a copy in the program. Never bound to an output. */

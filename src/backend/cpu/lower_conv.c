@@ -198,7 +198,7 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
     int outs[1] = {out};
     code = cpu_add_step(p, &step,
         &(struct plan_step){
-            .n_in = n_in, .in = in, .n_out = 1, .out = outs, .grid_y = a->rows, .grid_x = a->grid_x, .chunk_x = a->chunk_x},
+            .n_in = n_in, .in = in, .n_out = 1, .out = outs, .grid_y = a->rows, .any_row = a->any_row, .grid_x = a->grid_x, .chunk_x = a->chunk_x},
         error);
     return code < 0 ? code : out;
 }

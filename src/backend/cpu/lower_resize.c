@@ -131,6 +131,6 @@ int cpu_lower_resize(struct backend_program *p, const struct graph_node *node, s
     struct plan_input in = {
         .value = from, .x = cover(&tx, (int) x->dim[3], (int) y->dim[3]), .y = cover(&ty, (int) x->dim[2], (int) y->dim[2])};
     const int code = cpu_add_step(
-        p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = (int *) &out, .grid_y = 2, .chunk_x = 256}, error);
+        p, &step, &(struct plan_step){.n_in = 1, .in = &in, .n_out = 1, .out = (int *) &out, .grid_y = 2, .any_row = true, .chunk_x = 256}, error);
     return code < 0 ? code : FM_OK;
 }

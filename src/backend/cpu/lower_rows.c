@@ -18,7 +18,7 @@ static bool in_rows(const struct backend_program *p, int graph_value)
 static int add_rows(struct backend_program *p, const struct cpu_step *step, int n_in, struct plan_input *in, int out, int grid_y,
     struct fm_error *error)
 {
-    const struct plan_step shape = {.n_in = n_in, .in = in, .n_out = 1, .out = &out, .grid_y = grid_y, .chunk_x = 256};
+    const struct plan_step shape = {.n_in = n_in, .in = in, .n_out = 1, .out = &out, .grid_y = grid_y, .any_row = true, .chunk_x = 256};
     const int code = cpu_add_step(p, step, &shape, error);
     return code < 0 ? code : FM_OK;
 }

@@ -133,6 +133,7 @@ struct backend_program {
     size_t held_bytes;      /* by a session, what laying out tiles takes included */
     struct plan_layout layout; /* whole, or of the largest tile */
     bool writes_whole; /* output 0 is made by a whole step: regions are cut out of it */
+    int output_step;   /* which step makes it; -1: none */
 };
 
 struct cpu_tasks; /* run state of a layout's tasks, execute.c */
@@ -141,10 +142,15 @@ struct backend_session {
     const struct backend_program *program;
     struct pool *pool;
     const struct plan_layout *layout; /* being run */
-    struct plan_layout part;          /* the last tile's or region's layout */
+    int first_task, end_task;         /* of it */
+    struct plan_layout part;          /* the last tile's, region's or strip's layout */
     struct rect part_out;             /* what it makes; empty: nothing yet */
-    struct rect part_need;            /* what it reads */
     struct arena *part_arena, *work_arena; /* reset for every part */
+    /* A strip: regions below one another, made by one layout, so that nothing is computed twice. Rows from strip_y on are missing, tasks
+     * from strip_task on are to be run; strip_y -1: only from its start. */
+    bool is_strip;
+    int strip_y, strip_task;
+    struct plan_value *need; /* room for the regions of all values */
     bool viewed; /* the arrays of this run hold these parts of input 0 and output 0 */
     struct backend_region view;
     uint8_t *memory;
@@ -270,14 +276,16 @@ static inline struct rect cpu_view(const struct backend_session *s, int v)
 
 /* Lays out the part `part` of output 0, or everything (NULL). */
 int cpu_lay_out(const struct backend_program *p, struct arena *arena, struct arena *work, const struct rect *part,
+    enum plan_pace pace,
     struct plan_layout *out, struct fm_error *error);
 /* The program's own layout, in tiles where options or memory ask for them. */
 int cpu_choose_tile(struct backend_program *p, const struct backend_options *o, struct fm_error *error);
 int cpu_tiles_x(const struct backend_program *p);
 int cpu_tiles_y(const struct backend_program *p);
 struct rect cpu_tile(const struct backend_program *p, int column, int row); /* of output 0 */
-/* What a layout reads of input 0. */
-struct rect cpu_need_of(const struct backend_program *p, const struct plan_value *values);
+/* The input that a part of the output reads, whether it is made alone or in a strip. values: room for all. */
+struct rect cpu_need_of(const struct backend_program *p, struct rect part, struct plan_value *values);
+bool cpu_can_strip(const struct backend_program *p);
 bool cpu_can_region(const struct backend_program *p);
 struct rect cpu_region_need(const struct backend_program *p, struct rect out);
 size_t cpu_region_bytes(const struct backend_program *p, int out_w, int out_h);
@@ -294,8 +302,8 @@ int cpu_submit(struct backend_session *session, const struct backend_call *call,
 int cpu_tasks_create(int n_tasks, struct cpu_tasks **out, struct fm_error *error);
 void cpu_tasks_destroy(struct cpu_tasks **tasks);
 int cpu_tasks_reserve(struct cpu_tasks *tasks, int n_tasks);
-/* Runs all tasks of session->layout. FM_OK, FM_ERR_CANCELLED or a step's error. */
-int cpu_execute(struct backend_session *session);
+/* Runs tasks [first, end) of session->layout; those before are complete. FM_OK, FM_ERR_CANCELLED or a step's error. */
+int cpu_execute(struct backend_session *session, int first, int end);
 
 /* ---- the tail (tail.c) ---- */
 int cpu_run_tail(struct backend_session *session, const struct backend_call *call, struct fm_error *error);

@@ -133,7 +133,11 @@ int cpu_run_conv(const struct cpu_call *call)
     const int n_in = conv_input_rows(a, shape, rows);
     const float *in[CPU_ROWS_MAX], *residual[CPU_ROWS_MAX];
     float *out[CPU_ROWS_MAX];
-    for (int i = 0; i < n_in; i++) in[i] = row_or_zero(call, from, call->picture, call->y0 * shape->stride_y - shape->pad_y + i);
+    /* rows that only outputs beyond the piece would use are not waited for */
+    const int needed = a->any_row ? (rows - 1) * shape->stride_y + (shape->kernel_y - 1) * shape->dilation_y + 1 : n_in;
+    for (int i = 0; i < n_in; i++)
+        in[i] = i < needed ? row_or_zero(call, from, call->picture, call->y0 * shape->stride_y - shape->pad_y + i)
+                           : cpu_zero_row(s, from);
     for (int i = 0; i < rows; i++) out[i] = cpu_row(s, to, call->picture, call->y0 + i);
     struct conv_task task = {.in = in,
         .out = out,

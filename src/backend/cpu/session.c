@@ -22,6 +22,7 @@ void cpu_session_destroy(struct backend_session **session)
     core_free(s->own_bytes);
     core_free(s->tail_value);
     core_free((void *) s->step_ns);
+    core_free(s->need);
     cpu_tasks_destroy(&s->tasks);
     arena_destroy(&s->part_arena);
     arena_destroy(&s->work_arena);
@@ -73,9 +74,10 @@ int cpu_session_create(const struct backend_program *p, struct pool *pool, struc
     s->own_output = core_calloc(outputs, sizeof *s->own_output);
     s->own_bytes = core_calloc(outputs, sizeof *s->own_bytes);
     s->step_ns = core_calloc((size_t) p->n_steps + 1, sizeof *s->step_ns);
+    s->need = core_alloc(((size_t) p->n_values + 1) * sizeof *s->need);
     s->part_arena = arena_create();
     s->work_arena = arena_create();
-    bool ok = s->bound && s->own_output && s->own_bytes && s->step_ns && s->part_arena && s->work_arena;
+    bool ok = s->bound && s->own_output && s->own_bytes && s->step_ns && s->need && s->part_arena && s->work_arena;
     if (ok && p->n_tail) {
         s->tail_value = core_calloc((size_t) p->graph->n_values + 1, sizeof *s->tail_value);
         ok = s->tail_value != NULL;
@@ -89,27 +91,34 @@ int cpu_session_create(const struct backend_program *p, struct pool *pool, struc
     return code;
 }
 
+static bool same(struct rect a, struct rect b)
+{
+    return rect_contains(a, b) && rect_contains(b, a);
+}
+
 /* Makes the layout of a part the current one; the last one is kept. part NULL: everything. */
-static int lay_out_part(struct backend_session *s, const struct rect *part, struct fm_error *error)
+static int lay_out_part(struct backend_session *s, const struct rect *part, enum plan_pace pace, struct fm_error *error)
 {
     const struct backend_program *p = s->program;
     const struct rect key = part ? *part : rect_whole(p->frame_w > 0 ? p->frame_w : 1, p->frame_h > 0 ? p->frame_h : 1);
+    const bool is_strip = pace == PLAN_STREAM;
     s->layout = &s->part;
-    if (!rect_is_empty(s->part_out) && rect_contains(s->part_out, key) && rect_contains(key, s->part_out)) return FM_OK;
+    if (!rect_is_empty(s->part_out) && same(s->part_out, key) && s->is_strip == is_strip) return FM_OK;
     s->part_out = (struct rect){0, 0, 0, 0};
     arena_reset(s->part_arena);
     arena_reset(s->work_arena);
-    const int code = cpu_lay_out(p, s->part_arena, s->work_arena, part, &s->part, error);
+    const int code = cpu_lay_out(p, s->part_arena, s->work_arena, part, pace, &s->part, error);
     if (code < 0) return code;
     s->part_out = key;
-    s->part_need = cpu_need_of(p, s->part.value);
+    s->is_strip = is_strip;
+    s->strip_y = -1;
     return FM_OK;
 }
 
 /* The layout of a whole run. */
 static int lay_out_whole(struct backend_session *s, struct fm_error *error)
 {
-    if (!s->program->laid_out) return lay_out_part(s, NULL, error);
+    if (!s->program->laid_out) return lay_out_part(s, NULL, PLAN_AT_ONCE, error);
     s->layout = &s->program->layout;
     return FM_OK;
 }
@@ -159,7 +168,7 @@ static int run_whole(struct backend_session *s, struct fm_error *error)
     if (code < 0) return code;
     s->progress_base = 0;
     s->progress_span = 1;
-    return cpu_execute(s);
+    return cpu_execute(s, 0, s->layout->n_tasks);
 }
 
 static int run_tiles(struct backend_session *s, struct fm_error *error)
@@ -168,12 +177,12 @@ static int run_tiles(struct backend_session *s, struct fm_error *error)
     const int nx = cpu_tiles_x(p), n = nx * cpu_tiles_y(p);
     for (int t = 0; t < n; t++) {
         const struct rect tile = cpu_tile(p, t % nx, t / nx);
-        int code = lay_out_part(s, &tile, error);
+        int code = lay_out_part(s, &tile, PLAN_AT_ONCE, error);
         if (code == FM_OK) code = reserve(s, s->layout, error);
         if (code < 0) return code;
         s->progress_span = 1.0 / n;
         s->progress_base = t * s->progress_span;
-        code = cpu_execute(s);
+        code = cpu_execute(s, 0, s->layout->n_tasks);
         if (code < 0) return code;
     }
     return FM_OK;
@@ -189,19 +198,74 @@ static void copy_out(const struct backend_session *s, const float *whole, struct
             memcpy(to, whole + (c * height + (size_t) (out.y + y)) * width + out.x, (size_t) out.w * sizeof *to);
 }
 
+/* ---- strips ---- */
+
+/* Whether a region is the next one of a strip, its first one, or a new strip should begin with it: a strip is worth its longer plan when
+ * regions below one another are seen, or likely. */
+static bool in_strip(const struct backend_session *s, struct rect out, struct rect *strip)
+{
+    const struct backend_program *p = s->program;
+    const struct rect *last = &s->part_out;
+    if (!cpu_can_strip(p)) return false;
+    const bool below = !rect_is_empty(*last) && last->x == out.x && last->w == out.w;
+    if (below && s->is_strip && (out.y == s->strip_y || out.y == last->y)) {
+        *strip = *last;
+        return true;
+    }
+    if (out.y + out.h >= p->frame_h) return false;
+    *strip = (struct rect){out.x, out.y, out.w, p->frame_h - out.y};
+    return (out.w == p->frame_w && out.y == 0) || (below && !s->is_strip && out.y == last->y + last->h);
+}
+
+/* The task that completes output row y - 1; strips: the last of a run. */
+static int last_task(const struct backend_session *s, int from, int y)
+{
+    int t = from;
+    while (t < s->part.n_tasks && !(s->part.task[t].step == s->program->output_step && s->part.task[t].y1 >= y)) t++;
+    return t;
+}
+
+static bool holds(const struct backend_session *s, struct rect in, int first, int end)
+{
+    for (int v = 0; v < s->program->n_values; v++) {
+        if (s->program->value[v].memory != MEMORY_INPUT) continue;
+        const struct plan_value *value = &s->part.value[v];
+        int y0, y1;
+        plan_rows_read(&s->part, v, first, end, &y0, &y1);
+        if (y1 > y0 && (y0 < in.y || y1 > in.y + in.h || value->x0 < in.x || value->x1 > in.x + in.w)) return false;
+    }
+    return true;
+}
+
+/* The next rows of a strip. FM_ERR_AGAIN: not in this way - no memory for it, or it reads what the region alone would not. The task that
+ * made the last row may have made rows below, of which nothing was kept: it is run again with the next region. */
+static int run_strip(struct backend_session *s, const struct backend_region *r)
+{
+    struct rect strip;
+    if (!in_strip(s, r->out, &strip) || lay_out_part(s, &strip, PLAN_STREAM, NULL) < 0) return FM_ERR_AGAIN;
+    const int end = r->out.y + r->out.h;
+    if (r->out.y == strip.y) s->strip_task = 0;
+    const int first = s->strip_task, last = last_task(s, first, end);
+    s->strip_y = -1;
+    if (last == s->part.n_tasks || !holds(s, r->in, first, last + 1) || reserve(s, s->layout, NULL) < 0) return FM_ERR_AGAIN;
+    const int code = cpu_execute(s, first, last + 1);
+    if (code < 0) return code;
+    s->strip_y = end;
+    s->strip_task = s->part.task[last].y1 > end ? last : last + 1;
+    return FM_OK;
+}
+
 static int run_region(struct backend_session *s, const struct backend_call *call, struct fm_error *error)
 {
     const struct backend_program *p = s->program;
     const struct backend_region *r = call->region;
-    int code = lay_out_part(s, &r->out, error);
-    if (code < 0) return code;
-    if (!rect_contains(r->in, s->part_need))
+    const struct rect need = cpu_need_of(p, r->out, s->need);
+    if (!rect_contains(r->in, need))
         return core_fail(error, FM_ERR_ARGUMENT,
             "the region of %d x %d at %d, %d needs the %d x %d pixels of input at %d, %d, and not all of them were given", r->out.w,
-            r->out.h, r->out.x, r->out.y, s->part_need.w, s->part_need.h, s->part_need.x, s->part_need.y);
+            r->out.h, r->out.x, r->out.y, need.w, need.h, need.x, need.y);
     struct fm_tensor whole = {.data = NULL};
-    if (p->writes_whole) code = lend(s, 0, &whole, error);
-    if (code == FM_OK) code = reserve(s, s->layout, error);
+    int code = p->writes_whole ? lend(s, 0, &whole, error) : FM_OK;
     if (code < 0) return code;
     s->viewed = true;
     s->view = *r;
@@ -211,7 +275,12 @@ static int run_region(struct backend_session *s, const struct backend_call *call
     }
     s->progress_base = 0;
     s->progress_span = 1;
-    code = cpu_execute(s);
+    code = run_strip(s, r);
+    if (code == FM_ERR_AGAIN) {
+        code = lay_out_part(s, &r->out, PLAN_AT_ONCE, error);
+        if (code == FM_OK) code = reserve(s, s->layout, error);
+        if (code == FM_OK) code = cpu_execute(s, 0, s->layout->n_tasks);
+    }
     s->viewed = false;
     if (code == FM_OK && whole.data) copy_out(s, whole.data, r->out, call->outputs[0].data);
     return code;
