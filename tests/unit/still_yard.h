@@ -240,6 +240,7 @@ CHECK_UNUSED static uint8_t *yard_slurp(const char *path, size_t *size)
 {
     FILE *f = fopen(path, "rb");
     struct stat st;
+    *size = 0;
     if (!f || fstat(fileno(f), &st) != 0) return NULL;
     uint8_t *data = malloc((size_t) st.st_size + 1);
     *size = fread(data, 1, (size_t) st.st_size, f);
