@@ -44,6 +44,8 @@ int still_read(struct still_reader *reader, struct band *to, int y0, int y1, str
 struct still_meta *still_reader_meta(const struct still_reader *reader); /* a new reference */
 void still_close(struct still_reader **reader); /* accepts NULL contents, sets NULL */
 
+/* Is there a profile, EXIF, XMP or text, which a format without metadata would lose? meta may be NULL. */
+bool still_meta_tells(const struct still_meta *meta);
 void still_meta_unref(struct still_meta **meta); /* accepts NULL contents, sets NULL */
 
 /* A format by the end of a file name, or by name ("webp", "jpg"); the canonical name, or NULL when framemill cannot write it. */
@@ -55,6 +57,7 @@ bool still_is_picture_name(const char *path);
 /* Samples a format can hold: 8 or 16; alpha or not. */
 int still_format_bits(const char *format);
 bool still_format_has_alpha(const char *format);
+bool still_format_has_metadata(const char *format); /* a profile, EXIF, XMP */
 bool still_format_streams(const char *format);
 int still_format_max_side(const char *format); /* JPEG 65535, WebP 16383, ... */
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "media/jxl_boxes.h"
 #include "media/tiff_tree.h"
 
 enum { MOST_BYTES = 32 << 20 }; /* of metadata: more is nonsense, and memory is not for that */
@@ -28,7 +29,7 @@ int still_extra_read(const struct sniff *sniff, int fd, struct still_extra *out)
     bool good = true;
     if (sniff->kind == SNIFF_PNG) good = still_extra_png(fd, sniff->size, out);
     if (sniff->kind == SNIFF_TIFF) good = still_extra_tiff(fd, sniff->size, out);
-    if (sniff->kind == SNIFF_JXL) good = still_extra_jxl(fd, sniff->size, out);
+    if (sniff->kind == SNIFF_JXL) good = jxl_boxes_read(fd, sniff->size, out);
     if (good) return FM_OK;
     still_extra_release(out);
     return FM_ERR_NOMEM;
@@ -54,18 +55,21 @@ static bool is_one_of(const uint8_t *type, const char *types)
     return false;
 }
 
+/* Memory doubles as the block grows: there may be a million of chunks. */
 static bool append(struct still_block *block, int fd, int64_t at, size_t size)
 {
+    size_t room = 4096, wanted = 4096;
     if (size > MOST_BYTES - block->size) return true;
-    uint8_t *data = core_alloc(block->size + size);
-    if (!data) return false;
-    if (pread(fd, data + block->size, size, at) != (ssize_t) size) {
-        core_free(data);
-        return true;
+    while (room < block->size) room *= 2;
+    while (wanted < block->size + size) wanted *= 2;
+    if (wanted > room || !block->data) {
+        uint8_t *data = core_alloc(wanted);
+        if (!data) return false;
+        if (block->size) memcpy(data, block->data, block->size);
+        core_free(block->data);
+        block->data = data;
     }
-    if (block->size) memcpy(data, block->data, block->size);
-    core_free(block->data);
-    *block = (struct still_block){data, block->size + size};
+    if (pread(fd, block->data + block->size, size, at) == (ssize_t) size) block->size += size;
     return true;
 }
 
@@ -122,32 +126,4 @@ bool still_extra_tiff(int fd, int64_t size, struct still_extra *out)
     }
     arena_destroy(&arena);
     return good;
-}
-
-/* Boxes of the container; those compressed with Brotli are passed over. */
-bool still_extra_jxl(int fd, int64_t size, struct still_extra *out)
-{
-    uint8_t head[16];
-    int64_t at = 0;
-    for (int turns = 0; turns < 4096 && at + 16 <= size && pread(fd, head, sizeof head, at) == (ssize_t) sizeof head; turns++) {
-        uint64_t length = be32(head), skip = 8;
-        if (head[0] == 0xff) return true; /* a bare codestream */
-        if (length == 1) {
-            length = (uint64_t) be32(head + 8) << 32 | be32(head + 12);
-            skip = 16;
-        }
-        if (length == 0) length = (uint64_t) (size - at);
-        if (length < skip || length > (uint64_t) (size - at)) return true;
-        bool good = true;
-        if (memcmp(head + 4, "xml ", 4) == 0) good = still_extra_take(&out->xmp, fd, at + (int64_t) skip, (size_t) (length - skip));
-        if (memcmp(head + 4, "Exif", 4) == 0 && length > skip + 4) { /* how far the TIFF structure lies behind the number itself */
-            uint8_t gap[4];
-            if (pread(fd, gap, sizeof gap, at + (int64_t) skip) == (ssize_t) sizeof gap && be32(gap) < length - skip - 4)
-                good = still_extra_take(
-                    &out->exif, fd, at + (int64_t) (skip + 4 + be32(gap)), (size_t) (length - skip - 4 - be32(gap)));
-        }
-        if (!good) return false;
-        at += (int64_t) length;
-    }
-    return true;
 }

@@ -17,6 +17,7 @@ struct still_block {
 struct still_extra {
     struct still_block exif; /* a TIFF structure */
     struct still_block xmp;
+    bool sealed;               /* there is more, compressed in a way that cannot be opened here */
     bool no_resolution;        /* PNG: none is said, whatever libvips says */
     struct still_block chunks; /* of PNG, as they lie in the file: length, type, data, CRC */
 };
@@ -32,6 +33,5 @@ bool still_extra_take(struct still_block *block, int fd, int64_t at, size_t size
 /* By container. */
 bool still_extra_png(int fd, int64_t size, struct still_extra *out);
 bool still_extra_tiff(int fd, int64_t size, struct still_extra *out);
-bool still_extra_jxl(int fd, int64_t size, struct still_extra *out);
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "media/exif.h"
+#include "media/jxl_boxes.h"
 #include "media/tiff_tree.h"
 
 static int put_at(int fd, const char *path, uint64_t at, const uint8_t *data, size_t size, struct fm_error *error)
@@ -84,64 +85,13 @@ int still_finish_tiff(int fd, const char *path, const struct still_meta *meta, i
     return code;
 }
 
-static void be32(uint8_t *to, uint32_t value)
-{
-    for (int i = 0; i < 4; i++) to[i] = (uint8_t) (value >> (24 - 8 * i));
-}
-
-static uint8_t *box(uint8_t *to, const char *type, size_t size)
-{
-    be32(to, (uint32_t) (size + 8));
-    memcpy(to + 4, type, 4);
-    return to + 8;
-}
-
-/* libvips writes a bare codestream; metadata needs the container around it: signature, ftyp, Exif, xml, and the codestream in the
- * last box, whose size 0 means "to the end". The codestream is moved back by what comes before it. */
-static int wrap_jxl(
-    int fd, const char *path, const uint8_t *exif, size_t exif_size, const uint8_t *xmp, size_t xmp_size, struct fm_error *error)
-{
-    static const uint8_t start[32] = "\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14"
-                                     "ftypjxl \0\0\0\0jxl ";
-    uint64_t size = 0;
-    int code = file_size(fd, path, &size, error);
-    if (code != FM_OK) return code;
-    const size_t front = sizeof start + (exif ? 8 + 4 + exif_size : 0) + (xmp ? 8 + xmp_size : 0) + 8;
-    if (exif_size > 1 << 30 || xmp_size > 1 << 30 || size > SIZE_MAX - front) return FM_OK;
-    uint8_t *all = core_alloc(front + (size_t) size), *to = all;
-    if (!all) return core_fail_nomem(error, front + (size_t) size);
-    memcpy(to, start, sizeof start);
-    to += sizeof start;
-    if (exif) {
-        to = box(to, "Exif", 4 + exif_size);
-        be32(to, 0); /* the TIFF structure begins at once */
-        memcpy(to + 4, exif, exif_size);
-        to += 4 + exif_size;
-    }
-    if (xmp) {
-        to = box(to, "xml ", xmp_size);
-        memcpy(to, xmp, xmp_size);
-        to += xmp_size;
-    }
-    be32(to, 0);
-    memcpy(to + 4, "jxlc", 4);
-    to += 8;
-    if (pread(fd, to, (size_t) size, 0) != (ssize_t) size)
-        code = core_fail(error, FM_ERR_IO, "%s: cannot be read back", path);
-    else if (to[0] == 0xff && to[1] == 0x0a)
-        code = put_at(fd, path, 0, all, front + (size_t) size, error);
-    core_free(all);
-    return code;
-}
-
 int still_finish_jxl(int fd, const char *path, const struct still_meta *meta, int width, int height, struct fm_error *error)
 {
     uint8_t *exif;
     size_t exif_size = 0, xmp_size = 0;
     const uint8_t *xmp = still_meta_block(meta, VIPS_META_XMP_NAME, &xmp_size);
     int code = copy_exif(meta, width, height, &exif, &exif_size, error);
-    if (!exif) exif_size = 0;
-    if (code == FM_OK && (exif || xmp)) code = wrap_jxl(fd, path, exif, exif_size, xmp, xmp_size, error);
+    if (code == FM_OK && (exif || xmp)) code = jxl_boxes_insert(fd, path, exif, exif_size, xmp, xmp_size, error);
     core_free(exif);
     return code;
 }

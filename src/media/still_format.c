@@ -9,20 +9,20 @@ struct format {
     const char *name;
     const char *ends[4]; /* ends of file names, the usual one first */
     int bits;
-    bool alpha, streams;
+    bool alpha, streams, metadata;
     int max_side;
 };
 
 /* AVIF and HEIC: what libheif agrees to read again. TIFF, PNG: far below what the formats say, at the reader's own limit. */
 static const struct format formats[] = {
-    {"png", {"png", "apng"}, 16, true, true, 1 << 20},
-    {"jpeg", {"jpg", "jpeg", "jpe", "jfif"}, 8, false, true, 65500},
-    {"webp", {"webp"}, 8, true, false, 16383},
-    {"tiff", {"tif", "tiff"}, 16, true, true, 1 << 20},
-    {"avif", {"avif"}, 16, true, false, 16384},
-    {"heic", {"heic", "heif", "hif"}, 16, true, false, 16384},
-    {"jxl", {"jxl"}, 16, true, false, 1 << 20},
-    {"ppm", {"ppm", "pgm", "pnm"}, 16, false, true, 1 << 20},
+    {"png", {"png", "apng"}, 16, true, true, true, 1 << 20},
+    {"jpeg", {"jpg", "jpeg", "jpe", "jfif"}, 8, false, true, true, 65500},
+    {"webp", {"webp"}, 8, true, false, true, 16383},
+    {"tiff", {"tif", "tiff"}, 16, true, true, true, 1 << 20},
+    {"avif", {"avif"}, 16, true, false, true, 16384},
+    {"heic", {"heic", "heif", "hif"}, 16, true, false, true, 16384},
+    {"jxl", {"jxl"}, 16, true, false, true, 1 << 20},
+    {"ppm", {"ppm", "pgm", "pnm"}, 16, false, true, false, 1 << 20},
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
@@ -85,6 +85,12 @@ bool still_format_streams(const char *format)
 {
     const struct format *f = by_name(format);
     return f && f->streams;
+}
+
+bool still_format_has_metadata(const char *format)
+{
+    const struct format *f = by_name(format);
+    return f && f->metadata;
 }
 
 int still_format_max_side(const char *format)

@@ -201,3 +201,12 @@ const uint8_t *still_meta_chunks(const struct still_meta *meta, size_t *size)
     *size = meta ? meta->chunks.size : 0;
     return meta ? meta->chunks.data : NULL;
 }
+
+bool still_meta_tells(const struct still_meta *meta)
+{
+    static const char *const names[] = {VIPS_META_ICC_NAME, VIPS_META_EXIF_NAME, VIPS_META_XMP_NAME, VIPS_META_IPTC_NAME};
+    size_t size;
+    bool tells = meta && meta->chunks.size > 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) tells = tells || still_meta_block(meta, names[i], &size);
+    return tells;
+}

@@ -164,6 +164,7 @@ static int open_loaded(struct still_reader *r, VipsImage *loaded, struct still_e
         return core_fail(error, FM_ERR_FORMAT, "%s: says that white is %d", r->path, top);
     if (r->sniff.kind == SNIFF_PPM && top != 255 && top != 65535) r->top = (uint32_t) top;
     memcpy(r->info.loader, r->sniff.name, strlen(r->sniff.name) + 1);
+    if (extra->sealed) still_note(&r->info, "compressed metadata could not be read and is left out");
     code = plan_memory(r, loaded, error);
     if (code != FM_OK) return code;
     code = still_meta_create(r->image, extra, r->orientation != 1, &r->meta);

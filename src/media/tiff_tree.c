@@ -91,11 +91,14 @@ static int read_entry(struct input *in, const uint8_t *p, struct tiff_entry *out
     if (unit == 0 || out->count == 0 || out->count > in->left / unit) return 0;
     out->bytes = (size_t) out->count * unit;
     const uint8_t *inside = p + 4 + field;
+    const bool is_inside = out->bytes <= (size_t) field;
+    const uint64_t place = is_inside ? 0 : number(in, inside, field);
+    if (place > in->size || in->size - place < out->bytes) return 0; /* before memory is taken for it */
     uint8_t *value = arena_alloc(in->arena, out->bytes);
     if (!value) return -1;
-    if (out->bytes <= (size_t) field)
+    if (is_inside)
         memcpy(value, inside, out->bytes);
-    else if (!get(in, number(in, inside, field), value, out->bytes))
+    else if (!get(in, place, value, out->bytes))
         return 0;
     if (in->big) to_little(value, out->bytes, type_unit(out->type));
     in->left -= out->bytes;
@@ -108,6 +111,18 @@ static uint64_t value_of(const struct tiff_entry *e)
     uint64_t value = 0;
     for (size_t i = e->bytes < 8 ? e->bytes : 8; i > 0; i--) value = value << 8 | e->value[i - 1];
     return value;
+}
+
+/* Moves the last entry to where its tag belongs: not all writers keep the order. False when the tag is there already. */
+static bool insert(struct tiff_entry *entries, int last)
+{
+    const struct tiff_entry moved = entries[last];
+    int at = last;
+    while (at > 0 && entries[at - 1].tag > moved.tag) at--;
+    if (at > 0 && entries[at - 1].tag == moved.tag) return false;
+    memmove(entries + at + 1, entries + at, (size_t) (last - at) * sizeof *entries);
+    entries[at] = moved;
+    return true;
 }
 
 static bool read_directory(struct input *in, uint64_t at, enum tiff_directory which, bool all, struct tiff_tree *out)
@@ -132,9 +147,12 @@ static bool read_directory(struct input *in, uint64_t at, enum tiff_directory wh
         const int pointer = good > 0 ? pointer_of(e->tag) : 0;
         if (pointer && !read_directory(in, value_of(e), (enum tiff_directory) pointer, true, out)) return false;
         if (good == 0) out->complete = false;
-        const bool ordered = taken == 0 || entries[taken - 1].tag < e->tag; /* as it must be: else the file is none of ours */
-        if (!ordered) out->complete = false;
-        if (good > 0 && !pointer && ordered && (all || which != TIFF_MAIN || describes(e->tag))) taken++;
+        if (good > 0 && !pointer && (all || which != TIFF_MAIN || describes(e->tag))) {
+            if (insert(entries, taken))
+                taken++;
+            else
+                out->complete = false;
+        }
     }
     out->directories[which].count = taken;
     return true;

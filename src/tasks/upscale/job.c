@@ -77,6 +77,8 @@ static int choose_output(struct job *j, struct fm_error *error)
         j->out_pixels.channels--;
         job_warn(j, "%s holds no transparency: the picture is put on white", j->format);
     }
+    if (!still_format_has_metadata(j->format) && still_meta_tells(j->meta))
+        job_warn(j, "%s holds no EXIF, profile or other metadata: they are left out", j->format);
     return FM_OK;
 }
 
