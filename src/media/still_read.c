@@ -68,10 +68,32 @@ static int call_loader(enum sniff_kind kind, VipsSource *source, VipsImage **out
  * stay in its text of errors, which is one for all threads. The last rows of a JPEG are therefore read while no other JPEG is. */
 static pthread_rwlock_t jpeg_lock = PTHREAD_RWLOCK_INITIALIZER;
 
+static int image_int(VipsImage *image, const char *name, int otherwise)
+{
+    int value;
+    return vl.vips_image_get_typeof(image, name) && vl.vips_image_get_int(image, name, &value) == 0 ? value : otherwise;
+}
+
+/* Of several pictures in one HEIF file the one that its maker called the primary: libvips takes the first unless told otherwise. */
+static int load_primary(int fd, VipsImage **image)
+{
+    const int primary = image_int(*image, "heif-primary", 0);
+    if (image_int(*image, VIPS_META_N_PAGES, 1) < 2 || primary < 1) return 0;
+    VipsSource *source = vl.vips_source_new_from_descriptor(fd);
+    if (!source) return -1;
+    vl.g_object_unref(*image);
+    *image = NULL;
+    const int status = vl.vips_heifload_source(
+        source, image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, "page", primary, NULL);
+    vl.g_object_unref(source);
+    return status;
+}
+
 static int load(struct still_reader *r, int fd, VipsImage **out, struct fm_error *error)
 {
+    const bool heif = r->sniff.kind == SNIFF_HEIF || r->sniff.kind == SNIFF_AVIF;
     int code = FM_OK;
-    if (r->sniff.kind == SNIFF_HEIF || r->sniff.kind == SNIFF_AVIF) code = vips_load_module("vips-heif", "heifload_source", error);
+    if (heif) code = vips_load_module("vips-heif", "heifload_source", error);
     if (r->sniff.kind == SNIFF_JXL) code = vips_load_module("vips-jxl", "jxlload_source", error);
     if (code != FM_OK) {
         core_fail_prefix(error, "%s", r->path);
@@ -82,16 +104,11 @@ static int load(struct still_reader *r, int fd, VipsImage **out, struct fm_error
     if (!source) return damaged(r->path, error);
     const bool jpeg = r->sniff.kind == SNIFF_JPEG;
     if (jpeg) pthread_rwlock_rdlock(&jpeg_lock);
-    const int status = call_loader(r->sniff.kind, source, out);
+    int status = call_loader(r->sniff.kind, source, out);
     if (jpeg) pthread_rwlock_unlock(&jpeg_lock);
     vl.g_object_unref(source);
+    if (status == 0 && heif) status = load_primary(fd, out);
     return status == 0 ? FM_OK : damaged(r->path, error);
-}
-
-static int image_int(VipsImage *image, const char *name, int otherwise)
-{
-    int value;
-    return vl.vips_image_get_typeof(image, name) && vl.vips_image_get_int(image, name, &value) == 0 ? value : otherwise;
 }
 
 /* One picture, of a size that can be. */
@@ -99,7 +116,7 @@ static int check_header(struct still_reader *r, VipsImage *image, struct fm_erro
 {
     const int pages = image_int(image, VIPS_META_N_PAGES, 1);
     const bool film = r->sniff.kind == SNIFF_GIF || r->sniff.kind == SNIFF_WEBP;
-    if (pages > 1 && r->sniff.kind == SNIFF_HEIF) {
+    if (pages > 1 && (r->sniff.kind == SNIFF_HEIF || r->sniff.kind == SNIFF_AVIF)) {
         still_note(&r->info, "the file holds several pictures, the primary one is read");
     } else if (pages > 1) {
         return core_fail(error, FM_ERR_UNSUPPORTED,

@@ -20,24 +20,23 @@
 #undef g_object_ref
 #undef g_object_unref
 
-#define VIPS_LOAD_CALLS(X)                                                                                                         \
-    X(g_free)                                                                                                                      \
-    X(g_log_default_handler)                                                                                                       \
-    X(g_log_set_handler)                                                                                                           \
-    X(g_module_open) X(g_object_ref) X(g_object_unref) X(vips_blob_get_type) X(vips_value_get_blob) X(vips_init) X(                \
-        vips_version) X(vips_cache_set_max) X(vips_type_find) X(vips_thread_shutdown) X(vips_error) X(vips_error_buffer_copy)      \
-        X(vips_error_clear) X(vips_source_new_from_descriptor) X(vips_target_new_to_descriptor) X(vips_gifload_source) X(          \
-            vips_heifload_source) X(vips_jpegload_source) X(vips_jxlload_source) X(vips_pngload_source) X(vips_ppmload_source)     \
-            X(vips_tiffload_source) X(vips_webpload_source) X(vips_heifsave_target) X(vips_jpegsave_target) X(vips_jxlsave_target) \
-                X(vips_ppmsave_target) X(vips_tiffsave_target) X(vips_webpsave_target) X(vips_image_generate) X(vips_image_get)    \
-                    X(vips_image_get_bands) X(vips_image_get_blob) X(vips_image_get_coding) X(vips_image_get_format)               \
-                        X(vips_image_get_height) X(vips_image_get_int) X(vips_image_get_interpretation) X(vips_image_get_n_pages)  \
-                            X(vips_image_get_orientation) X(vips_image_get_typeof) X(vips_image_get_width) X(vips_image_get_xres)  \
-                                X(vips_image_get_yres) X(vips_image_init_fields) X(vips_image_map) X(vips_image_new)               \
-                                    X(vips_image_pipelinev) X(vips_image_remove) X(vips_image_set) X(vips_image_set_blob_copy)     \
-                                        X(vips_image_set_int) X(vips_band_format_iscomplex) X(vips_black) X(vips_jpegload_buffer)  \
-                                            X(vips_jpegsave_buffer) X(vips_colourspace) X(vips_copy) X(vips_icc_transform)         \
-                                                X(vips_unpremultiply) X(vips_cast) X(vips_region_new) X(vips_region_prepare)
+/* clang-format off */
+#define VIPS_LOAD_CALLS(X) \
+    X(g_free) X(g_log_default_handler) X(g_log_set_handler) X(g_module_open) X(g_object_ref) X(g_object_unref) \
+    X(vips_init) X(vips_version) X(vips_cache_set_max) X(vips_type_find) X(vips_blob_get_type) X(vips_value_get_blob) \
+    X(vips_error) X(vips_error_buffer_copy) X(vips_error_clear) \
+    X(vips_source_new_from_descriptor) X(vips_target_new_to_descriptor) \
+    X(vips_gifload_source) X(vips_heifload_source) X(vips_jpegload_source) X(vips_jxlload_source) X(vips_pngload_source) \
+    X(vips_ppmload_source) X(vips_tiffload_source) X(vips_webpload_source) X(vips_jpegload_buffer) X(vips_jpegsave_buffer) \
+    X(vips_heifsave_target) X(vips_jpegsave_target) X(vips_jxlsave_target) X(vips_ppmsave_target) X(vips_tiffsave_target) \
+    X(vips_webpsave_target) \
+    X(vips_image_generate) X(vips_image_get_bands) X(vips_image_get_blob) X(vips_image_get_coding) X(vips_image_get_format) \
+    X(vips_image_get_height) X(vips_image_get_int) X(vips_image_get_interpretation) X(vips_image_get_orientation) \
+    X(vips_image_get_typeof) X(vips_image_get_width) X(vips_image_get_xres) X(vips_image_get_yres) X(vips_image_init_fields) \
+    X(vips_image_map) X(vips_image_new) X(vips_image_pipelinev) X(vips_image_remove) X(vips_image_set) \
+    X(vips_image_set_blob_copy) X(vips_image_set_int) \
+    X(vips_black) X(vips_colourspace) X(vips_copy) X(vips_icc_transform) X(vips_region_new) X(vips_region_prepare)
+/* clang-format on */
 
 #define VIPS_LOAD_MEMBER(name) __typeof__(&name) name;
 struct vips_calls {

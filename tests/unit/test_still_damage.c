@@ -304,6 +304,35 @@ static void animated(void)
     }
 }
 
+/* Two pictures in one HEIC: 'pitm' names the primary one, which is read, and that is said. */
+static void several_in_one_heic(void)
+{
+    struct picture p = yard_picture(64, 128, 3, 8), got;
+    struct still_info info;
+    struct fm_error error = {0};
+    for (size_t i = 0; i < p.size; i++) p.data[i] = i < p.size / 2 ? 40 : 210;
+    VipsImage *image = yard_image(&p);
+    vips_image_set_int(image, VIPS_META_PAGE_HEIGHT, 64);
+    CHECK(yard_save(image, "two.heic"));
+    g_object_unref(image);
+    size_t size;
+    uint8_t *data = yard_slurp(yard_path("two.heic"), &size);
+    uint8_t *primary = memmem(data, size, "pitm", 4), *one = memmem(data, size, "hvc1", 4);
+    uint8_t *other = one ? memmem(one + 4, size - (size_t) (one + 4 - data), "hvc1", 4) : NULL;
+    if (CHECK(primary && other))
+        for (int second = 0; second < 2; second++) {
+            if (second) memcpy(primary + 8, other - 4, 2); /* the item's number stands before its type */
+            yard_dump(yard_path("two.heic"), data, size);
+            if (!CHECK_MSG(yard_read(yard_path("two.heic"), 64, &got, &info, &error) == FM_OK, "%s", error.message)) continue;
+            CHECK_HAS(info.note, "several pictures");
+            CHECK_INT(got.height, 64);
+            CHECK_NEAR(got.data[3000], second ? 210 : 40, 4);
+            free(got.data);
+        }
+    free(data);
+    free(p.data);
+}
+
 static void hostile(void)
 {
     struct fm_error error;
@@ -626,6 +655,7 @@ int main(void)
     RUN(damaged);
     RUN(jpeg_short_of_data);
     RUN(animated);
+    RUN(several_in_one_heic);
     RUN(hostile);
     RUN(other_samples);
     RUN(out_of_order);
