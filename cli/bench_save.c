@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables as CSV; tables as plots: rows become lines, columns panels. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -50,7 +50,9 @@ static void on_progress(void *user, int finished, int files, double share)
     (void) finished;
     pthread_mutex_lock(&t->lock);
     t->done = t->before + share * files;
+    const bool over = t->over;
     pthread_mutex_unlock(&t->lock);
+    if (over) bench_cancel(t->bench); /* time was up just before this list began */
 }
 
 static void on_report(void *user, const struct fm_upscale_report *report)

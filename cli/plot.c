@@ -59,9 +59,11 @@ static void ticks_log(struct axis *a)
     while (high < a->high * (1 - 1e-9)) high = next_round(high);
     a->high = high > a->low ? high : next_round(high);
     const double decades = log10(a->high / a->low);
-    for (double v = a->low; v <= a->high * 1.001 && a->n_ticks < TICKS_MAX; v = next_round(v)) {
+    double v = a->low;
+    while (v <= a->high * 1.001 && a->n_ticks < TICKS_MAX) {
         const bool is_power = v / pow(10, floor(log10(v) + 1e-9)) < 1.5;
         if (decades <= 4 || is_power) a->tick[a->n_ticks++] = v;
+        v = next_round(v);
     }
 }
 

@@ -71,10 +71,14 @@ static double cpuinfo_mhz(const char *path)
 {
     FILE *file = fopen(path, "r");
     char line[512];
-    double sum = 0, mhz;
+    double sum = 0;
     int n = 0;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "cpu MHz : %lf", &mhz) == 1) sum += mhz, n++;
+    while (file && fgets(line, sizeof line, file)) {
+        const char *colon = strncmp(line, "cpu MHz", 7) == 0 ? strchr(line, ':') : NULL;
+        char *end = NULL;
+        const double mhz = colon ? strtod(colon + 1, &end) : 0;
+        if (colon && end != colon + 1) sum += mhz, n++;
+    }
     if (file) fclose(file);
     return n ? sum / n : NAN;
 }
