@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Brotli, which boxes of JPEG XL are compressed with, by libbrotlidec: opened when the first such box comes (libjxl needs it, so where there
- * is JPEG XL it is there). Any thread. */
+/* Brotli, which boxes of JPEG XL are compressed with, by libbrotlidec: opened when the first such box comes (libjxl needs it, so
+ * where there is JPEG XL it is there). Any thread. */
 #ifndef FM_MEDIA_BROTLI_H
 #define FM_MEDIA_BROTLI_H
 

@@ -60,8 +60,8 @@ static bool read_box(int fd, int64_t size, int64_t at, struct box *out)
     return true;
 }
 
-/* The content of a box into the block it is for. The first four bytes of EXIF say how far behind them the TIFF structure begins. False only
- * when memory is out. */
+/* The content of a box into the block it is for. The first four bytes of EXIF say how far behind them the TIFF structure begins.
+ * False only when memory is out. */
 static bool take(struct still_extra *out, const uint8_t *type, const uint8_t *data, size_t size)
 {
     struct still_block *block = memcmp(type, "Exif", 4) == 0 ? &out->exif : memcmp(type, "xml ", 4) == 0 ? &out->xmp : NULL;
@@ -157,8 +157,8 @@ static uint8_t *put_box(uint8_t *to, const char *type, size_t gap, const uint8_t
     return to + 8 + gap + size;
 }
 
-/* Where the boxes go in: before the first one that holds the picture. 0: the file is a bare codestream; -1: it is something else. *has_exif,
- * *has_xmp: what the container has already. */
+/* Where the boxes go in: before the first one that holds the picture. 0: the file is a bare codestream; -1: it is something else.
+ * *has_exif, *has_xmp: what the container has already. */
 static int64_t find_place(int fd, int64_t size, bool *has_exif, bool *has_xmp)
 {
     uint8_t head[12] = {0};

@@ -142,12 +142,14 @@ static bool read_directory(struct input *in, uint64_t at, enum tiff_directory wh
             out->complete = false;
             break;
         }
+        const uint16_t tag = (uint16_t) number(in, raw, 2);
+        if (which == TIFF_MAIN && !all && !describes(tag) && !pointer_of(tag)) continue;
         const int good = read_entry(in, raw, e);
         if (good < 0) return false;
-        const int pointer = good > 0 ? pointer_of(e->tag) : 0;
+        const int pointer = good > 0 ? pointer_of(tag) : 0;
         if (pointer && !read_directory(in, value_of(e), (enum tiff_directory) pointer, true, out)) return false;
         if (good == 0) out->complete = false;
-        if (good > 0 && !pointer && (all || which != TIFF_MAIN || describes(e->tag))) {
+        if (good > 0 && !pointer) {
             if (insert(entries, taken))
                 taken++;
             else
@@ -236,10 +238,11 @@ static bool make_pages(struct arena *arena, const struct tiff_tree *tree, struct
     for (int d = 0; d < TIFF_DIRECTORIES; d++) {
         struct page *page = &book->pages[d];
         if (!is_written(tree, d)) continue;
-        page->count = tree->directories[d].count;
-        page->entries = arena_array(arena, (size_t) page->count + 2, sizeof *page->entries);
+        page->entries = arena_array(arena, (size_t) tree->directories[d].count + 2, sizeof *page->entries);
         if (!page->entries) return false;
-        if (page->count) memcpy(page->entries, tree->directories[d].entries, (size_t) page->count * sizeof *page->entries);
+        for (int i = 0; i < tree->directories[d].count; i++) /* numbers of 64 bits are of the wide kind only */
+            if (book->wide || tree->directories[d].entries[i].type < TYPE_LONG8)
+                page->entries[page->count++] = tree->directories[d].entries[i];
         for (int below = 1, added = 0; below < TIFF_DIRECTORIES; below++)
             if (is_written(tree, below) && d == (below == TIFF_INTEROP ? TIFF_EXIF : TIFF_MAIN))
                 insert_pointer(page, below, page->below[added++], book->wide);
