@@ -53,10 +53,10 @@ static int generate(VipsRegion *region, void *sequence, void *a, void *b, gboole
 {
     struct feed *f = a;
     const VipsRect *wanted = &region->valid;
-    const size_t pixel = pixel_bytes(f->format), length = (size_t) wanted->width * pixel;
     int status = 0;
     (void) sequence, (void) b, (void) stop;
     pthread_mutex_lock(&f->lock);
+    const size_t pixel = pixel_bytes(f->format), length = (size_t) wanted->width * pixel;
     for (int y = wanted->top; status == 0 && y < wanted->top + wanted->height; y++) {
         while (status == 0 && y >= f->y1 && f->code == FM_OK) status = pull_more(f);
         if (f->code != FM_OK || y < f->y0) {
@@ -202,7 +202,12 @@ int still_save(int fd, const char *path, const struct still_meta *meta, const st
     VipsTarget *target = image ? vl.vips_target_new_to_descriptor(fd) : NULL;
     int status = target ? 0 : -1;
     if (status == 0 && saver->rgb_only) status = still_colour_grey_to_rgb(&image);
+    /* Rows are pulled on threads of libvips, which hand over in ways that a race detector does not see: the lock shows it. */
+    pthread_mutex_lock(&feed.lock);
+    pthread_mutex_unlock(&feed.lock);
     if (status == 0) status = saver->save(image, target, params);
+    pthread_mutex_lock(&feed.lock);
+    pthread_mutex_unlock(&feed.lock);
     int code = status == 0 ? FM_OK : failed(&feed, path, error);
     if (code == FM_OK && saver->save == save_heif) code = check_heif(fd, path, params, error);
     if (code == FM_OK && saver->save == save_tiff) code = still_finish_tiff(fd, path, meta, params->width, params->height, error);

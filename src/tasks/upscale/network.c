@@ -171,7 +171,7 @@ static int probe_range(struct network *n, struct pool *pool, uint32_t cpu_flags,
         return FM_OK;
     }
     const struct fm_tensor in = network_input(n, r.w, r.h);
-    const struct prepare_options options = {.threads = pool_threads(pool), .cpu_flags = cpu_flags};
+    const struct prepare_options options = {.threads = pool_threads(pool), .cpu_flags = cpu_flags, .regions = true};
     const size_t channels = (size_t) network_channels(n);
     r.in = core_alloc(channels * (size_t) r.w * (size_t) r.h * sizeof *r.in);
     r.out = core_alloc(channels * (size_t) r.out_w * (size_t) r.out_h * sizeof *r.out);

@@ -104,7 +104,7 @@ struct rect stage_network_need(const struct stage *s, int channels, struct rect 
 int stage_network_prepare(struct stage *s, const struct chain_params *params, struct fm_error *error)
 {
     const struct network *n = s->network;
-    const struct prepare_options options = {.threads = params->threads, .cpu_flags = params->cpu_flags};
+    const struct prepare_options options = {.threads = params->threads, .cpu_flags = params->cpu_flags, .regions = true};
     int w = s->in_w, h = s->in_h;
     s->ensemble = params->ensemble;
     for (int turned = 0; turned < (s->ensemble ? 2 : 1); turned++) {
