@@ -8,7 +8,8 @@
 #include "core/error.h"
 #include "tasks/upscale/job.h"
 
-#define TILE_MIN 16 /* pixels of the result: below, halos are all there is */
+#define TILE_MIN 16           /* pixels of the result: below, halos are all there is */
+#define FLOW_PIXELS (1 << 20) /* of the result: bands of about so many keep reader, worker and writer busy at the same time */
 
 static size_t slot_bytes(const struct job *j, int tile_h)
 {
@@ -81,6 +82,19 @@ static int choose_feathered(struct job *j, struct fm_error *error)
     return FM_OK;
 }
 
+/* A large picture that fits whole goes through in bands all the same, so that it is read, computed and written at the same time. One worker
+ * takes them from top to bottom and goes on where it was, which costs nothing; turned pictures do not run from top to bottom. */
+static void let_flow(const struct job *j, struct geometry *g)
+{
+    const struct chain *c = j->chain;
+    if (j->upscale->workers > 1 || c->params.ensemble) return;
+    const int rows = FLOW_PIXELS / c->out_w > 64 ? FLOW_PIXELS / c->out_w : 64;
+    struct geometry bands;
+    if (c->out_h < 4 * rows || !measure(j, c->out_w, rows, &bands)) return;
+    *g = bands;
+    g->flows = true;
+}
+
 int geometry_choose(struct job *job, struct fm_error *error)
 {
     const struct chain *c = job->chain;
@@ -95,7 +109,10 @@ int geometry_choose(struct job *job, struct fm_error *error)
         if (!g->work_bytes) g->work_bytes = work_bytes(job, w, h);
         return FM_OK;
     }
-    if (measure(job, c->out_w, c->out_h, g)) return FM_OK;
+    if (measure(job, c->out_w, c->out_h, g)) {
+        let_flow(job, g);
+        return FM_OK;
+    }
     double best = 0;
     for (int h = c->out_h; h >= TILE_MIN || h == c->out_h; h = (h + 1) / 2) {
         for (int w = c->out_w;; w = (w + 1) / 2) {

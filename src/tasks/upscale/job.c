@@ -161,7 +161,7 @@ void job_report(struct job *job, fm_upscale_report_fn report, void *user)
         const struct chain *c = job->chain;
         const struct geometry *g = &job->geometry;
         const int across = g->tile_w ? (c->out_w + g->tile_w - 1) / g->tile_w : 1;
-        const int down = g->tile_h ? (c->out_h + g->tile_h - 1) / g->tile_h : 1;
+        const int down = g->tile_h && !g->flows ? (c->out_h + g->tile_h - 1) / g->tile_h : 1;
         r.out_width = job->written_w;
         r.out_height = c->out_h;
         r.model = c->params.network ? c->params.network->name : "lanczos";

@@ -14,6 +14,7 @@
 /* How a picture is cut up: bands of full width (one unit of work each), computed in tiles. In pixels of the result. */
 struct geometry {
     int tile_w, tile_h;
+    bool flows;                    /* it would fit whole: bands only overlap the work of the stages */
     size_t slot_bytes, work_bytes; /* a unit's bands; a worker's windows and sessions */
 };
 
