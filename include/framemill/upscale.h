@@ -22,8 +22,8 @@ typedef struct fm_upscale fm_upscale;
 /* Set size to sizeof; zero means the default everywhere. Strings are copied. */
 struct fm_upscale_params {
     size_t size;
-    const char *const *models;  /* networks by name or file, best first, NULL-terminated; NULL or empty: the shipped default. A network that is
-                                   missing or does not do is passed over for the next of the same scale, in the end for plain Lanczos */
+    const char *const *models;  /* networks by name or file, best first, NULL-terminated; NULL or empty: plain Lanczos. A network that
+                                   is missing or does not do is passed over for the next of the same scale, in the end for plain Lanczos */
     const char *model_dir;      /* looked in first */
     bool strict;                /* no fallback: an error instead */
     double scale;               /* output size per input size; 0: what the (first) network does */
@@ -70,7 +70,8 @@ typedef void (*fm_upscale_report_fn)(void *user, const struct fm_upscale_report 
 /* Now and then, on the thread that runs: pictures finished, and the share of all work done (by pixels as far as sizes are known). */
 typedef void (*fm_upscale_progress_fn)(void *user, int finished, int files, double share);
 
-/* Finds and opens the networks, loads plug-ins. FM_ERR_UNSUPPORTED, FM_ERR_IO ...: none of the models did, under strict; a plug-in could not be loaded. */
+/* Finds and opens the networks, loads plug-ins. FM_ERR_UNSUPPORTED, FM_ERR_IO ...: none of the models did, under strict; a plug-in could
+ * not be loaded. */
 FM_API int fm_upscale_create(fm_engine *engine, const struct fm_upscale_params *params, fm_upscale **out, struct fm_error *error);
 FM_API void fm_upscale_destroy(fm_upscale **upscale); /* accepts NULL contents, sets NULL */
 
@@ -78,7 +79,8 @@ FM_API void fm_upscale_destroy(fm_upscale **upscale); /* accepts NULL contents, 
 FM_API int fm_upscale_note(const fm_upscale *upscale, int index, const char **text);
 
 /* The report that a run would give, from the picture's header alone: nothing is computed, nothing written. */
-FM_API int fm_upscale_describe(fm_upscale *upscale, const struct fm_upscale_file *file, fm_upscale_report_fn report, void *user, struct fm_error *error);
+FM_API int fm_upscale_describe(fm_upscale *upscale, const struct fm_upscale_file *file, fm_upscale_report_fn report, void *user,
+                               struct fm_error *error);
 
 /* Upscales all files; calls `report` once for each, in order, on the calling thread. FM_OK when all went well; else the code of the
  * first that failed (its message in error). FM_ERR_CANCELLED: files not yet finished are reported so, nothing half-written is left. */

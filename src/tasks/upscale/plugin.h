@@ -16,7 +16,8 @@ struct plugin {
     int reach[2]; /* by enum fm_plugin_when; negative: does nothing then */
 };
 
-/* "FILE" or "FILE:OPTIONS". FM_ERR_IO: cannot be loaded; FM_ERR_UNSUPPORTED: no plug-in, or of another ABI; FM_ERR_ARGUMENT: it refuses the options. */
+/* "FILE" or "FILE:OPTIONS". FM_ERR_IO: cannot be loaded; FM_ERR_UNSUPPORTED: no plug-in, or of another ABI;
+ * FM_ERR_ARGUMENT: it refuses the options. */
 int plugin_open(const char *text, struct plugin **out, struct fm_error *error);
 void plugin_close(struct plugin **plugin); /* accepts NULL contents, sets NULL */
 
