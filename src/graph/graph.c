@@ -8,6 +8,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "graph/op.h"
+#include "graph/packs.h"
 
 /* If bodies nest; deeper than this is nothing a network needs, and would cost stack. */
 #define BRANCH_DEPTH_MAX 32
@@ -18,11 +19,13 @@ struct graph *graph_create(void)
     if (!arena)
         return NULL;
     struct graph *graph = arena_alloc(arena, sizeof(*graph));
-    if (!graph) {
+    struct packs *packs = graph ? packs_create() : NULL;
+    if (!packs) {
         arena_destroy(&arena);
         return NULL;
     }
     graph->arena = arena;
+    graph->packs = packs;
     graph->source = "";
     graph->format = "";
     return graph;
@@ -33,6 +36,7 @@ void graph_destroy(struct graph **graph)
     if (!graph || !*graph)
         return;
     struct arena *arena = (*graph)->arena; /* the graph itself lies in it */
+    packs_unref(&(*graph)->packs);
     *graph = NULL;
     arena_destroy(&arena);
 }

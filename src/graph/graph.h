@@ -136,8 +136,11 @@ struct graph_branch {
 
 struct graph_meta { const char *key, *value; };
 
+struct packs;
+
 struct graph {
     struct arena *arena;
+    struct packs *packs; /* packs.h; shared with what is specialised from it */
     const char *source; /* file it came from, for messages */
     const char *format; /* "ONNX opset 17", "ncnn" */
     struct graph_value *value; int n_values, cap_values;

@@ -9,6 +9,7 @@
 #include "graph/edit.h"
 #include "graph/graph.h"
 #include "graph/op.h"
+#include "graph/packs.h"
 
 /* A tiny file must not make us compute or hold much: a folded result is at most FOLD_RATIO times its inputs plus FOLD_FREE bytes,
  * all results together FOLD_RATIO times the file's constants plus FOLD_TOTAL bytes, and all at most FOLD_STEPS steps.
@@ -431,6 +432,8 @@ static int prepare(struct specialiser *s)
     s->owned = core_calloc((size_t) widest, sizeof(*s->owned));
     if (!to || !s->map || !s->wanted || !s->tensor || !s->owned)
         return core_fail_nomem(s->error, 0);
+    packs_unref(&to->packs);
+    to->packs = packs_ref(from->packs);
     to->source = from->source;
     to->format = from->format;
     to->meta = from->meta;

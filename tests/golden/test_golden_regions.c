@@ -265,6 +265,7 @@ static void try_net(const char *name, const struct graph *g, const struct fm_ten
         if (best) try_flags(name, g, in, all[i], 1, random / 2 + 1);
         best = false;
     }
+    packs_trim(g->packs, 0);
     CHECK_MSG(core_alloc_live() == live, "%s: %lld blocks leak", name, (long long) (core_alloc_live() - live));
 }
 

@@ -2,6 +2,7 @@
 /* The contract of backend.h, one suite for every backend: what each call promises, whatever the arithmetic. A backend that computes is
  * also held against the reference. And the choice among backends, which the session room makes. */
 #include "core/cpu.h"
+#include "graph/packs.h"
 #include "net.h"
 #include "session/session.h"
 
@@ -260,6 +261,7 @@ static void no_memory(void)
             CHECK(program == NULL);
         }
         core_alloc_fail_after(0, false);
+        packs_trim(fixed->packs, 0); /* what is kept for other sizes */
         if (code != FM_OK) CHECK_INT(code, FM_ERR_NOMEM);
         CHECK_INT(core_alloc_live(), live);
     }

@@ -21,12 +21,6 @@ const char *cpu_text(struct backend_program *p, const char *format, ...)
     return copy ? copy : "";
 }
 
-void cpu_pages_release(void *pages_)
-{
-    const struct cpu_pages *pages = pages_;
-    core_free_pages(pages->memory, pages->bytes);
-}
-
 void cpu_picture(const struct graph_value *v, int *n, int *c, int *h, int *w)
 {
     *n = (int) v->dim[0];

@@ -9,6 +9,7 @@
 #include "backend/cpu/program.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "graph/packs.h"
 
 #define CONVERT_CYCLES 1.0 /* per pixel and channel, to bring an input into the other layout */
 
@@ -124,24 +125,44 @@ static const float *padded(struct backend_program *p, const float *from, int cou
     return to;
 }
 
+/* The layer's weights in the algorithm's order, from the network's store or made now. */
+static const struct pack *packed_weights(
+    struct backend_program *p, const struct layer *l, const struct conv_algorithm *a, struct fm_error *error)
+{
+    const struct conv_shape *s = &l->shape;
+    const size_t bytes = a->packed_bytes(s);
+    const size_t count =
+        (size_t) s->out_channels * (size_t) (s->in_channels / s->groups) * (size_t) s->kernel_y * (size_t) s->kernel_x;
+    struct packs_key key = {0};
+    packs_key_add(&key, a->name, strlen(a->name));
+    packs_key_add(&key, s, sizeof *s);
+    packs_key_add(&key, l->weight, count * sizeof *l->weight);
+    const struct pack *pack = packs_find(p->graph->packs, key);
+    if (!pack) {
+        void *weights = core_alloc_pages(bytes);
+        if (weights) {
+            a->pack(s, l->weight, weights);
+            pack = packs_add(p->graph->packs, key, weights, bytes);
+        }
+    }
+    struct pack *held;
+    memcpy(&held, &pack, sizeof held); /* to be given back; never written */
+    if (!pack || arena_defer(p->arena, packs_release, held) < 0) {
+        core_fail_nomem(error, bytes);
+        return NULL;
+    }
+    return pack;
+}
+
 static int pack(
     struct backend_program *p, const struct layer *l, const struct conv_algorithm *a, struct cpu_step *step, struct fm_error *error)
 {
-    const size_t bytes = a->packed_bytes(&l->shape);
-    void *weights = core_alloc_pages(bytes);
-    if (!weights) return core_fail_nomem(error, bytes);
-    struct cpu_pages *pages = arena_alloc(p->arena, sizeof *pages);
-    if (!pages) {
-        core_free_pages(weights, bytes);
-        return core_fail_nomem(error, sizeof *pages);
-    }
-    *pages = (struct cpu_pages){weights, bytes};
-    if (arena_defer(p->arena, cpu_pages_release, pages) < 0) return core_fail_nomem(error, 0);
-    a->pack(&l->shape, l->weight, weights);
-    p->weights_bytes += bytes;
+    const struct pack *weights = packed_weights(p, l, a, error);
+    if (!weights) return FM_ERR_NOMEM;
+    p->weights_bytes += weights->bytes;
     step->u.conv.algorithm = a;
     step->u.conv.packed = (struct conv_packed){
-        .shape = l->shape, .epilogue = l->epilogue, .weights = weights, .bias = padded(p, l->bias, l->shape.out_channels)};
+        .shape = l->shape, .epilogue = l->epilogue, .weights = weights->data, .bias = padded(p, l->bias, l->shape.out_channels)};
     if (!step->u.conv.packed.bias) return core_fail_nomem(error, 0);
     if (l->slope) {
         step->u.conv.packed.slope = padded(p, l->slope, l->shape.out_channels);
@@ -197,8 +218,14 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
     if (code < 0) return code;
     int outs[1] = {out};
     code = cpu_add_step(p, &step,
-        &(struct plan_step){
-            .n_in = n_in, .in = in, .n_out = 1, .out = outs, .grid_y = a->rows, .any_row = a->any_row, .grid_x = a->grid_x, .chunk_x = a->chunk_x},
+        &(struct plan_step){.n_in = n_in,
+            .in = in,
+            .n_out = 1,
+            .out = outs,
+            .grid_y = a->rows,
+            .any_row = a->any_row,
+            .grid_x = a->grid_x,
+            .chunk_x = a->chunk_x},
         error);
     return code < 0 ? code : out;
 }
@@ -229,15 +256,17 @@ int cpu_add_shuffle(
     return code < 0 ? code : FM_OK;
 }
 
+/* A constant as float32: in place where it is, else a copy in the program. */
 static const float *read_floats(struct backend_program *p, int graph_value, size_t *count)
 {
     const struct graph_value *v = &p->graph->value[graph_value];
     struct fm_tensor t = {.rank = v->rank};
     memcpy(t.dim, v->dim, sizeof t.dim);
     const int64_t n = fm_tensor_count(&t);
+    if (count) *count = (size_t) n;
+    if (v->dtype == FM_F32 && n > 0 && (uintptr_t) v->data % sizeof(float) == 0) return v->data;
     float *to = n < 0 ? NULL : arena_array(p->arena, (size_t) n + 1, sizeof *to);
     if (to) op_read_f32(to, v->dtype, v->data, 0, n);
-    if (count) *count = (size_t) n;
     return to;
 }
 

@@ -197,13 +197,6 @@ enum kernel_act cpu_act(enum op_activation act, float a);
 int cpu_add_shuffle(struct backend_program *p, const struct graph_node *node, int from, int r, bool crd, int to_graph_value,
     struct fm_error *error); /* lower_conv.c */
 
-/* Pages of packed weights, freed with the program's arena. */
-struct cpu_pages {
-    void *memory;
-    size_t bytes;
-};
-void cpu_pages_release(void *pages); /* lower.c */
-
 int cpu_lower_conv(struct backend_program *p, const struct graph_node *node, struct fm_error *error); /* lower_conv.c */
 int cpu_lower_conv_transpose(struct backend_program *p, const struct graph_node *node, struct fm_error *error);
 int cpu_lower_rows(struct backend_program *p, const struct graph_node *node, struct fm_error *error);   /* lower_rows.c */
