@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "plan/plan.h"
+/* Order, rings and waits; the others have files of their own: regions.c, place.c. */
+#include "plan/build.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -10,8 +11,6 @@
 /* A task may start this many tasks after the one that made its data without being held back by it: threads that finish one task find
  * the next one's data complete. */
 #define SLACK_TASKS 1
-/* Offsets and sizes up to this can be added without a thought. */
-#define PLACE_MAX (SIZE_MAX / 4)
 
 struct builder {
     struct arena *arena;
@@ -19,112 +18,16 @@ struct builder {
     struct plan_step *step;
     int n_values, n_steps, threads;
     enum plan_pace pace;
-    int *producer;              /* per value: the step that makes it, -1: nobody */
-    int *next_row;              /* per step: rows made so far, through all pictures */
-    int *end_row;               /* per step: rows to make */
-    int *task_rows;             /* per step: rows of one task */
-    int **writer;               /* per value: task that wrote each row, or NULL when external and not produced */
-    int **reader;               /* per value: last task that read each row so far */
-    int *user_start, *user;     /* per value: the steps that read it */
+    int *producer;          /* per value: the step that makes it, -1: nobody */
+    int *next_row;          /* per step: rows made so far, through all pictures */
+    int *end_row;           /* per step: rows to make */
+    int *task_rows;         /* per step: rows of one task */
+    int **writer;           /* per value: task that wrote each row, or NULL when external and not produced */
+    int **reader;           /* per value: last task that read each row so far */
+    int *user_start, *user; /* per value: the steps that read it */
     struct plan_task *task;
     int n_tasks, cap_tasks;
 };
-
-static int floor_div(int64_t a, int64_t b)
-{
-    return (int) (a >= 0 ? a / b : -((-a + b - 1) / b));
-}
-
-void plan_map_range(const struct plan_map *map, int o0, int o1, int limit, int *i0, int *i1)
-{
-    if (map->whole) {
-        *i0 = 0;
-        *i1 = limit;
-        return;
-    }
-    const int64_t first = (int64_t) floor_div((int64_t) o0 * map->num, map->den) + map->lo;
-    const int64_t last = (int64_t) floor_div((int64_t) (o1 - 1) * map->num, map->den) + map->hi;
-    *i0 = first < 0 ? 0 : first > limit ? limit : (int) first;
-    *i1 = last + 1 < 0 ? 0 : last + 1 > limit ? limit : (int) (last + 1);
-    if (*i1 < *i0) *i1 = *i0;
-}
-
-static bool is_empty(const struct plan_value *v)
-{
-    return v->x1 <= v->x0 || v->y1 <= v->y0;
-}
-
-static int region_rows(const struct plan_value *v)
-{
-    return v->y1 - v->y0;
-}
-
-static void widen(struct plan_value *v, int x0, int x1, int y0, int y1)
-{
-    if (x1 <= x0 || y1 <= y0) return;
-    if (is_empty(v)) {
-        v->x0 = x0, v->x1 = x1, v->y0 = y0, v->y1 = y1;
-        return;
-    }
-    if (x0 < v->x0) v->x0 = x0;
-    if (x1 > v->x1) v->x1 = x1;
-    if (y0 < v->y0) v->y0 = y0;
-    if (y1 > v->y1) v->y1 = y1;
-}
-
-static int round_up(int64_t a, int64_t grid, int limit)
-{
-    const int64_t up = (a + grid - 1) / grid * grid;
-    return up > limit ? limit : (int) up;
-}
-
-/* A window that lies in the padding alone reads nothing of the picture; its zeros are still found beside the nearest column and row. */
-static void at_least_one(int *i0, int *i1, int limit)
-{
-    if (*i1 > *i0 || limit < 1) return;
-    if (*i0 >= limit) *i0 = limit - 1;
-    *i1 = *i0 + 1;
-}
-
-/* From the outputs back: what each value must hold. Regions start on the grid of the step that makes them. */
-void plan_find_regions(struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps, const struct plan_want *wants,
-                       int n_wants, bool on_grid)
-{
-    for (int v = 0; v < n_values; v++) values[v].x0 = values[v].x1 = values[v].y0 = values[v].y1 = 0;
-    for (int i = 0; i < n_wants; i++) widen(&values[wants[i].value], wants[i].x0, wants[i].x1, wants[i].y0, wants[i].y1);
-    for (int s = n_steps - 1; s >= 0; s--) {
-        const struct plan_step *step = &steps[s];
-        bool wanted = false;
-        for (int k = 0; k < step->n_out; k++) wanted = wanted || !is_empty(&values[step->out[k]]);
-        if (!wanted) continue;
-        for (int k = 0; k < step->n_out; k++) {
-            struct plan_value *out = &values[step->out[k]];
-            if (step->whole) {
-                widen(out, 0, out->width, 0, out->height);
-            } else {
-                const int grid_y = step->any_row && !on_grid ? 1 : step->grid_y;
-                out->x0 -= out->x0 % step->grid_x;
-                out->y0 -= out->y0 % grid_y;
-                out->x1 = round_up(out->x1, step->grid_x, out->width);
-                out->y1 = round_up(out->y1, grid_y, out->height);
-            }
-        }
-        const struct plan_value *out = &values[step->out[0]];
-        for (int i = 0; i < step->n_in; i++) {
-            struct plan_value *in = &values[step->in[i].value];
-            int x0, x1, y0, y1;
-            if (step->whole) {
-                x0 = y0 = 0, x1 = in->width, y1 = in->height;
-            } else {
-                plan_map_range(&step->in[i].x, out->x0, out->x1, in->width, &x0, &x1);
-                plan_map_range(&step->in[i].y, out->y0, out->y1, in->height, &y0, &y1);
-                at_least_one(&x0, &x1, in->width);
-                at_least_one(&y0, &y1, in->height);
-            }
-            widen(in, x0, x1, y0, y1);
-        }
-    }
-}
 
 /* Pieces of a row: about as wide as the step likes, equally wide, and as many as there are threads or a multiple, so that nobody
  * waits for the last one. */
@@ -146,12 +49,12 @@ static void cut_tasks(struct builder *b)
     for (int s = 0; s < b->n_steps; s++) {
         struct plan_step *step = &b->step[s];
         const struct plan_value *out = &b->value[step->out[0]];
-        if (step->whole || is_empty(out)) {
+        if (step->whole || plan_is_empty(out)) {
             b->task_rows[s] = 0;
             b->end_row[s] = step->whole ? 1 : 0;
             if (step->whole) { /* nothing asks for any of its outputs: no task */
                 bool wanted = false;
-                for (int k = 0; k < step->n_out; k++) wanted = wanted || !is_empty(&b->value[step->out[k]]);
+                for (int k = 0; k < step->n_out; k++) wanted = wanted || !plan_is_empty(&b->value[step->out[k]]);
                 if (!wanted) b->end_row[s] = 0;
             }
             continue;
@@ -164,7 +67,7 @@ static void cut_tasks(struct builder *b)
         if (times > 4) times = 4;
         if (b->pace == PLAN_STREAM) times = 1;
         b->task_rows[s] = step->grid_y * (times < 1 ? 1 : times);
-        b->end_row[s] = out->pictures * region_rows(out);
+        b->end_row[s] = out->pictures * plan_region_rows(out);
     }
 }
 
@@ -172,7 +75,7 @@ static void cut_tasks(struct builder *b)
 static void task_range(const struct builder *b, int s, int row, int *picture, int *y0, int *y1)
 {
     const struct plan_value *out = &b->value[b->step[s].out[0]];
-    const int rows = region_rows(out);
+    const int rows = plan_region_rows(out);
     *picture = row / rows;
     *y0 = out->y0 + row % rows;
     *y1 = *y0 + b->task_rows[s];
@@ -185,18 +88,18 @@ static void input_rows(const struct builder *b, int s, int i, int row, int *firs
 {
     const struct plan_step *step = &b->step[s];
     const struct plan_value *in = &b->value[step->in[i].value];
-    if (is_empty(in)) {
+    if (plan_is_empty(in)) {
         *first = *end = 0;
         return;
     }
     if (step->whole || step->in[i].y.whole) {
         *first = 0;
-        *end = in->pictures * region_rows(in);
+        *end = in->pictures * plan_region_rows(in);
         if (!step->whole && in->pictures > 1) { /* all rows of this picture */
             int picture, y0, y1;
             task_range(b, s, row, &picture, &y0, &y1);
-            *first = picture * region_rows(in);
-            *end = *first + region_rows(in);
+            *first = picture * plan_region_rows(in);
+            *end = *first + plan_region_rows(in);
         }
         return;
     }
@@ -205,14 +108,9 @@ static void input_rows(const struct builder *b, int s, int i, int row, int *firs
     plan_map_range(&step->in[i].y, y0, y1, in->height, &i0, &i1);
     if (i0 < in->y0) i0 = in->y0;
     if (i1 > in->y1) i1 = in->y1;
-    const int base = (in->pictures > 1 ? picture : 0) * region_rows(in) - in->y0;
+    const int base = (in->pictures > 1 ? picture : 0) * plan_region_rows(in) - in->y0;
     *first = base + i0;
     *end = i1 > i0 ? base + i1 : base + i0;
-}
-
-static int value_rows(const struct plan_value *v)
-{
-    return v->pictures * region_rows(v);
 }
 
 /* The latest task whose rows the next task of step s reads; -1: none; INT_MAX: not made yet. */
@@ -226,7 +124,7 @@ static int data_wait(const struct builder *b, int s)
         int first, end;
         input_rows(b, s, i, b->next_row[s], &first, &end);
         if (end <= first) continue;
-        const int made = b->step[maker].whole ? (b->next_row[maker] ? value_rows(&b->value[v]) : 0) : b->next_row[maker];
+        const int made = b->step[maker].whole ? (b->next_row[maker] ? plan_value_rows(&b->value[v]) : 0) : b->next_row[maker];
         if (made < end) return INT_MAX;
         const int last = b->writer[v][end - 1];
         if (last > wait) wait = last;
@@ -263,11 +161,11 @@ static bool add_task(struct builder *b, int s)
     }
     const struct plan_step *step = &b->step[s];
     struct plan_task *task = &b->task[b->n_tasks];
-    *task = (struct plan_task) { .step = s, .chunks_x = 1, .chunks_y = 1 };
+    *task = (struct plan_task){.step = s, .chunks_x = 1, .chunks_y = 1};
     if (step->whole) {
         for (int k = 0; k < step->n_out; k++) {
             const int v = step->out[k];
-            for (int r = 0; r < value_rows(&b->value[v]); r++) b->writer[v][r] = b->n_tasks;
+            for (int r = 0; r < plan_value_rows(&b->value[v]); r++) b->writer[v][r] = b->n_tasks;
         }
         b->next_row[s] = 1;
         task->chunks_y = step->pieces > 1 ? step->pieces : 1;
@@ -312,7 +210,7 @@ static int wanted_step(const struct builder *b, const int *wait, int s)
             if (maker < 0) continue;
             int first, end;
             input_rows(b, s, i, b->next_row[s], &first, &end);
-            const int made = b->step[maker].whole ? (b->next_row[maker] ? value_rows(&b->value[v]) : 0) : b->next_row[maker];
+            const int made = b->step[maker].whole ? (b->next_row[maker] ? plan_value_rows(&b->value[v]) : 0) : b->next_row[maker];
             if (end > first && made < end) missing = maker;
         }
         if (missing < 0) return -1;
@@ -357,7 +255,7 @@ static int order_tasks(struct builder *b, struct fm_error *error)
         for (int k = 0; k < b->step[pick].n_out; k++) {
             const int v = b->step[pick].out[k];
             struct plan_value *value = &b->value[v];
-            const int made = b->step[pick].whole ? value_rows(value) : b->next_row[pick];
+            const int made = b->step[pick].whole ? plan_value_rows(value) : b->next_row[pick];
             const int oldest = oldest_needed(b, v);
             /* at least the task's own rows, though readers may want only the last of them: it writes them all at once */
             const int own = b->step[pick].whole ? made : b->task[b->n_tasks - 1].y1 - b->task[b->n_tasks - 1].y0;
@@ -378,17 +276,18 @@ static int size_values(struct builder *b, size_t *zero_bytes, struct fm_error *e
     *zero_bytes = 64;
     for (int v = 0; v < b->n_values; v++) {
         struct plan_value *value = &b->value[v];
-        if (is_empty(value)) continue;
-        const int rows = value_rows(value), maker = b->producer[v];
+        if (plan_is_empty(value)) continue;
+        const int rows = plan_value_rows(value), maker = b->producer[v];
         if (maker >= 0 && b->threads > 1) value->ring += b->task_rows[maker];
         if (value->ring > rows || maker < 0 || value->flat) value->ring = rows;
         if (value->flat) {
-            if (value->flat_bytes > PLACE_MAX) return core_fail(error, FM_ERR_SHAPE, "an array of %zu bytes is too large", value->flat_bytes);
+            if (value->flat_bytes > PLACE_MAX)
+                return core_fail(error, FM_ERR_SHAPE, "an array of %zu bytes is too large", value->flat_bytes);
             value->bytes = (value->flat_bytes + 63) / 64 * 64;
             continue;
         }
         const int per_line = value->lanes >= 16 ? 1 : 16 / value->lanes;
-        value->margin_left = round_up(value->margin_left, per_line, INT_MAX / 2);
+        value->margin_left = plan_round_up(value->margin_left, per_line, INT_MAX / 2);
         int64_t pitch = (int64_t) value->margin_left + (value->x1 - value->x0) + value->margin_right;
         pitch = (pitch + per_line - 1) / per_line * per_line;
         /* blocks (and rows) a multiple of 1 KB apart would fall on the same sets of the first cache */
@@ -397,7 +296,7 @@ static int size_values(struct builder *b, size_t *zero_bytes, struct fm_error *e
         if (pitch > INT_MAX || !core_mul_size((size_t) pitch * sizeof(float), (size_t) value->lanes, &bytes) ||
             !core_mul_size(bytes, (size_t) value->blocks, &bytes) || bytes > SIZE_MAX / 2)
             return core_fail(error, FM_ERR_SHAPE, "a row of %d columns and %d channels is too large", value->width,
-                             value->blocks * value->lanes);
+                value->blocks * value->lanes);
         value->pitch = (int) pitch;
         value->row_bytes = (bytes + 63) / 64 * 64;
         if (value->row_bytes > *zero_bytes) *zero_bytes = value->row_bytes;
@@ -430,7 +329,7 @@ static void find_waits(struct builder *b)
         for (int k = 0; k < step->n_out; k++) {
             const int v = step->out[k];
             struct plan_value *value = &b->value[v];
-            if (is_empty(value)) continue;
+            if (plan_is_empty(value)) continue;
             if (!step->whole)
                 for (int r = b->next_row[s]; r < b->next_row[s] + made; r++) {
                     const int old = r - value->ring;
@@ -446,82 +345,6 @@ static void find_waits(struct builder *b)
     }
     for (int v = 0; v < b->n_values; v++)
         if (b->value[v].pinned && b->value[v].last_task >= 0) b->value[v].last_task = b->n_tasks;
-}
-
-/* In the given order, each at the lowest offset where no value alive at the same time lies. */
-static size_t place_in_order(struct builder *b, const int *order, int n)
-{
-    size_t total = 0;
-    for (int i = 0; i < n; i++) {
-        struct plan_value *value = &b->value[order[i]];
-        size_t offset = 0;
-        for (bool moved = true; moved;) {
-            moved = false;
-            for (int j = 0; j < i; j++) {
-                const struct plan_value *other = &b->value[order[j]];
-                if (other->last_task < value->first_task || value->last_task < other->first_task) continue;
-                if (offset + value->bytes <= other->offset || other->offset + other->bytes <= offset) continue;
-                offset = other->offset + other->bytes;
-                moved = true;
-            }
-        }
-        value->offset = offset;
-        if (offset > PLACE_MAX) return SIZE_MAX;
-        if (offset + value->bytes > total) total = offset + value->bytes;
-    }
-    return total;
-}
-
-static bool goes_before(const struct plan_value *a, const struct plan_value *b, bool by_size)
-{
-    return by_size ? a->bytes > b->bytes : a->first_task < b->first_task;
-}
-
-static void sort_values(const struct builder *b, int *order, int n, bool by_size)
-{
-    for (int i = 1; i < n; i++) {
-        const int v = order[i];
-        int at = i;
-        while (at > 0 && goes_before(&b->value[v], &b->value[order[at - 1]], by_size)) order[at] = order[at - 1], at--;
-        order[at] = v;
-    }
-}
-
-/* Largest first, or as they are born: whichever takes less room (the first where all live long, the second for chains of short lives). A
- * task that writes into memory another value used before waits for the end of that value's life. */
-static int place_values(struct builder *b, size_t *arena_bytes, struct fm_error *error)
-{
-    int *order = arena_array(b->arena, (size_t) b->n_values + 1, sizeof *order);
-    int *free_after = arena_array(b->arena, (size_t) b->n_values + 1, sizeof *free_after);
-    if (!order || !free_after) return core_fail_nomem(error, 0);
-    int n = 0;
-    for (int v = 0; v < b->n_values; v++) {
-        free_after[v] = -1;
-        const struct plan_value *value = &b->value[v];
-        if (!value->external && !is_empty(value) && value->bytes && value->last_task >= 0) order[n++] = v;
-    }
-    sort_values(b, order, n, true);
-    const size_t by_size = place_in_order(b, order, n);
-    sort_values(b, order, n, false);
-    *arena_bytes = place_in_order(b, order, n);
-    if (by_size <= *arena_bytes) {
-        sort_values(b, order, n, true);
-        *arena_bytes = place_in_order(b, order, n);
-    }
-    if (*arena_bytes > PLACE_MAX) return core_fail(error, FM_ERR_SHAPE, "all values together are too large");
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            const struct plan_value *early = &b->value[order[j]], *late = &b->value[order[i]];
-            if (early->last_task >= late->first_task) continue;
-            if (late->offset + late->bytes <= early->offset || early->offset + early->bytes <= late->offset) continue;
-            if (early->last_task > free_after[order[i]]) free_after[order[i]] = early->last_task;
-        }
-    for (int t = 0; t < b->n_tasks; t++) {
-        const struct plan_step *step = &b->step[b->task[t].step];
-        for (int k = 0; k < step->n_out; k++)
-            if (free_after[step->out[k]] > b->task[t].wait) b->task[t].wait = free_after[step->out[k]];
-    }
-    return FM_OK;
 }
 
 static int copy_in(struct builder *b, const struct plan_value *values, const struct plan_step *steps)
@@ -558,7 +381,7 @@ static int copy_in(struct builder *b, const struct plan_value *values, const str
 static int row_tables(struct builder *b)
 {
     for (int v = 0; v < b->n_values; v++) {
-        const size_t rows = (size_t) value_rows(&b->value[v]);
+        const size_t rows = (size_t) plan_value_rows(&b->value[v]);
         if (!rows || b->producer[v] < 0) continue;
         b->writer[v] = arena_array(b->arena, rows, sizeof **b->writer);
         b->reader[v] = arena_array(b->arena, rows, sizeof **b->reader);
@@ -569,11 +392,11 @@ static int row_tables(struct builder *b)
 }
 
 int plan_build(struct arena *arena, struct arena *work, const struct plan_value *values, int n_values,
-               const struct plan_step *steps, int n_steps, const struct plan_want *wants, int n_wants, int threads,
-               enum plan_pace pace, struct plan_layout *out, struct fm_error *error)
+    const struct plan_step *steps, int n_steps, const struct plan_want *wants, int n_wants, int threads, enum plan_pace pace,
+    struct plan_layout *out, struct fm_error *error)
 {
-    struct builder b = { .arena = work, .n_values = n_values, .n_steps = n_steps, .threads = threads, .pace = pace };
-    *out = (struct plan_layout) { .n_values = n_values, .n_steps = n_steps };
+    struct builder b = {.arena = work, .n_values = n_values, .n_steps = n_steps, .threads = threads, .pace = pace};
+    *out = (struct plan_layout){.n_values = n_values, .n_steps = n_steps};
     int code = copy_in(&b, values, steps);
     if (code == FM_OK) {
         plan_find_regions(b.value, n_values, b.step, n_steps, wants, n_wants, pace == PLAN_STREAM);
@@ -585,7 +408,7 @@ int plan_build(struct arena *arena, struct arena *work, const struct plan_value 
     if (code == FM_OK) code = size_values(&b, &out->zero_bytes, error);
     if (code == FM_OK) {
         find_waits(&b);
-        code = place_values(&b, &out->arena_bytes, error);
+        code = plan_place(work, b.value, n_values, b.step, b.task, b.n_tasks, &out->arena_bytes, error);
     }
     if (code != FM_OK) return code;
     struct plan_value *value = arena_array(arena, (size_t) n_values + 1, sizeof *value);
@@ -597,21 +420,4 @@ int plan_build(struct arena *arena, struct arena *work, const struct plan_value 
     for (int t = 0; t < b.n_tasks; t++) task[t] = b.task[t];
     out->value = value, out->step = step, out->task = task, out->n_tasks = b.n_tasks;
     return FM_OK;
-}
-
-void plan_rows_read(const struct plan_layout *l, int value, int first, int end, int *y0, int *y1)
-{
-    const struct plan_value *v = &l->value[value];
-    *y0 = INT_MAX, *y1 = 0;
-    for (int t = first; t < end; t++) {
-        const struct plan_step *step = &l->step[l->task[t].step];
-        for (int i = 0; i < step->n_in; i++) {
-            if (step->in[i].value != value) continue;
-            int i0 = v->y0, i1 = v->y1;
-            if (!step->whole) plan_map_range(&step->in[i].y, l->task[t].y0, l->task[t].y1, v->height, &i0, &i1);
-            if (i1 <= i0) continue;
-            if (i0 < *y0) *y0 = i0;
-            if (i1 > *y1) *y1 = i1;
-        }
-    }
 }

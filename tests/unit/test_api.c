@@ -661,6 +661,113 @@ static void profile(void)
     drop_kit(&k);
 }
 
+/* ---- regions ---- */
+
+/* fm_session_run_region from exactly the window it asks for. */
+static int run_part(struct kit *k, const struct fm_region *out, float *to, struct fm_error *error)
+{
+    struct fm_region in;
+    int code = fm_plan_region_input(k->plan, out, &in);
+    if (code < 0) return code;
+    const int w = (int) k->in.dim[3], h = (int) k->in.dim[2];
+    CHECK(in.x >= 0 && in.y >= 0 && in.width >= 1 && in.height >= 1 && in.x + in.width <= w && in.y + in.height <= h);
+    float *from = malloc((size_t) (3 * in.width * in.height) * sizeof *from);
+    for (int c = 0, i = 0; c < 3; c++)
+        for (int y = 0; y < in.height; y++, i += in.width)
+            memcpy(from + i, (float *) k->in.data + ((size_t) c * (size_t) h + (size_t) (in.y + y)) * (size_t) w + in.x,
+                (size_t) in.width * sizeof *from);
+    struct fm_tensor x = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, in.height, in.width}, .data = from};
+    struct fm_tensor y = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, out->height, out->width}, .data = to};
+    code = fm_session_run_region(k->session, out, &in, &x, &y, error);
+    free(from);
+    return code;
+}
+
+static void regions(void)
+{
+    static const struct fm_region parts[] = {{0, 0, 1, 1}, {103, 79, 1, 1}, {13, 21, 40, 7}, {0, 30, 104, 11}, {0, 41, 104, 11},
+        {0, 52, 104, 28}, {50, 0, 3, 80}, {0, 0, 104, 80}};
+    for (int tile = 0; tile <= 16; tile += 16) {
+        struct kit k;
+        struct fm_error error = {0};
+        if (!make_kit(&k, 2, 40, 52, tile)) return;
+        struct fm_tensor whole = {.data = NULL};
+        CHECK_INT(fm_session_run(k.session, &k.in, &whole, NULL), FM_OK);
+        CHECK_INT(whole.dim[3], 104);
+        for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+            const struct fm_region *r = &parts[i];
+            float *to = calloc((size_t) (3 * r->width * r->height), sizeof *to);
+            CHECK_MSG(run_part(&k, r, to, &error) == FM_OK, "part %d: %s", (int) i, error.message);
+            bool same = true;
+            for (int c = 0; c < 3; c++)
+                for (int y = 0; y < r->height; y++)
+                    same = same && memcmp(to + ((size_t) c * (size_t) r->height + (size_t) y) * (size_t) r->width,
+                                       (float *) whole.data + ((size_t) c * 80 + (size_t) (r->y + y)) * 104 + r->x,
+                                       (size_t) r->width * sizeof *to) == 0;
+            CHECK_MSG(same, "part %d, tile %d: another result than the whole", (int) i, tile);
+            free(to);
+        }
+        /* the session still runs whole pictures */
+        struct fm_tensor again = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, 80, 104}};
+        again.data = malloc(3 * 80 * 104 * sizeof(float));
+        CHECK_INT(fm_session_run(k.session, &k.in, &again, NULL), FM_OK);
+        CHECK_MEM(again.data, whole.data, 3 * 80 * 104 * sizeof(float));
+        free(again.data);
+        drop_kit(&k);
+    }
+}
+
+static void region_arguments(void)
+{
+    struct kit k;
+    struct fm_error error = {0};
+    struct fm_region in = {0};
+    const struct fm_region out = {10, 10, 20, 20}, all = {0, 0, 52, 40};
+    float *room = floats(3 * 104 * 80);
+    struct fm_tensor x = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, 40, 52}, .data = room};
+    struct fm_tensor y = {.dtype = FM_F32, .rank = 4, .dim = {1, 3, 20, 20}, .data = room};
+    if (make_kit(&k, 1, 40, 52, 0)) {
+        static const struct fm_region bad[] = {
+            {-1, 0, 5, 5}, {0, -1, 5, 5}, {0, 0, 0, 5}, {0, 0, 5, 0}, {100, 0, 5, 5}, {0, 76, 5, 5}, {1, 1, INT32_MAX, INT32_MAX}};
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+            CHECK_INT(fm_plan_region_input(k.plan, &bad[i], &in), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_plan_region_input(NULL, &out, &in), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_plan_region_input(k.plan, NULL, &in), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_plan_region_input(k.plan, &out, NULL), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_plan_region_input(k.plan, &out, &in), FM_OK);
+        CHECK_INT(fm_session_run_region(NULL, &out, &in, &x, &y, &error), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_session_run_region(k.session, NULL, &in, &x, &y, &error), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_session_run_region(k.session, &out, NULL, &x, &y, &error), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_session_run_region(k.session, &out, &in, NULL, &y, &error), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_session_run_region(k.session, &out, &in, &x, NULL, &error), FM_ERR_ARGUMENT);
+        CHECK_INT(fm_session_run_region(k.session, &out, &in, &x, &y, &error), FM_ERR_SHAPE); /* x is the whole picture */
+        CHECK_INT(fm_session_run_region(k.session, &out, &all, &x, &x, &error), FM_ERR_SHAPE);
+        x.data = NULL;
+        CHECK_INT(fm_session_run_region(k.session, &out, &all, &x, &y, &error), FM_ERR_ARGUMENT);
+        x.data = (char *) room + 1;
+        CHECK_INT(fm_session_run_region(k.session, &out, &all, &x, &y, &error), FM_ERR_ARGUMENT);
+        x.data = room;
+        const struct fm_region outside = {1, 0, 52, 40}, small = {12, 12, 3, 3};
+        CHECK_INT(fm_session_run_region(k.session, &out, &outside, &x, &y, &error), FM_ERR_ARGUMENT);
+        x.dim[2] = x.dim[3] = 3;
+        CHECK_INT(fm_session_run_region(k.session, &out, &small, &x, &y, &error), FM_ERR_ARGUMENT);
+        CHECK_HAS(error.message, "needs");
+        x.dim[2] = 40, x.dim[3] = 52;
+        fm_session_cancel(k.session);
+        CHECK_INT(fm_session_run_region(k.session, &out, &all, &x, &y, &error), FM_ERR_CANCELLED);
+        x.data = k.in.data;
+        CHECK_INT(fm_session_run_region(k.session, &out, &all, &x, &y, &error), FM_OK);
+    }
+    drop_kit(&k);
+    /* networks that see everything, or have several ports */
+    struct kit other = {.engine = new_engine(1), .model = open_model("squeeze.onnx")};
+    struct fm_tensor size = SIZE(40, 52);
+    if (CHECK_INT(fm_plan_create(other.engine, other.model, &size, NULL, &other.plan, &error), FM_OK))
+        CHECK_INT(fm_plan_region_input(other.plan, &(struct fm_region){0, 0, 1, 1}, &in), FM_ERR_UNSUPPORTED);
+    drop_kit(&other);
+    free(room);
+}
+
 int main(void)
 {
     if (!model_begin() || !model_upscaler() || !model_squeeze() || !model_two() || !model_boxes() || !model_damaged()) {
@@ -681,6 +788,8 @@ int main(void)
     RUN(two_sessions);
     RUN(sessions_on_threads);
     RUN(profile);
+    RUN(regions);
+    RUN(region_arguments);
     model_end();
     return check_report();
 }

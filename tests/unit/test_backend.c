@@ -236,6 +236,32 @@ static void profiling(void)
     drop(&m);
 }
 
+/* A backend that makes parts names an input they can be made from; one that does not takes everything. Warm sessions run without the
+ * heap. */
+static void parts(void)
+{
+    struct made m;
+    struct backend_session *session = NULL;
+    if (make(&m, 40, 30) && CHECK_INT(subject->backend->session_create(m.program, pool, &session, NULL), FM_OK)) {
+        CHECK(!subject->backend->can_region(m.program)); /* two outputs */
+        CHECK_INT(subject->backend->session_warm(session, NULL), FM_OK);
+        struct fm_tensor out[2];
+        for (int k = 0; k < 2; k++) {
+            const struct graph_value *v = &m.fixed->value[m.fixed->output[k]];
+            out[k] = (struct fm_tensor){.dtype = v->dtype, .rank = v->rank};
+            memcpy(out[k].dim, v->dim, sizeof v->dim);
+            out[k].data = core_alloc((size_t) fm_tensor_count(&out[k]) * 4);
+        }
+        const uint64_t count = core_alloc_count();
+        CHECK_INT(run(session, &(struct backend_call){.inputs = &m.in, .outputs = out}, NULL), FM_OK);
+        CHECK_INT((int64_t) (core_alloc_count() - count), 0);
+        for (int k = 0; k < 2; k++) core_free(out[k].data);
+        CHECK(subject->backend->region_bytes(m.program, 60, 80) < SIZE_MAX);
+    }
+    if (session) subject->backend->session_destroy(&session);
+    drop(&m);
+}
+
 /* compile and session_create with the n-th allocation failing: NOMEM, nothing made, nothing leaks. */
 static void no_memory(void)
 {
@@ -328,6 +354,7 @@ int main(void)
         RUN(sessions);
         RUN(cancelling);
         RUN(profiling);
+        RUN(parts);
         RUN(no_memory);
     }
     RUN(falls_back);

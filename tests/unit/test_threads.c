@@ -217,6 +217,71 @@ static void same_bits(void)
     }
 }
 
+struct shared {
+    struct prepared *ready;
+    const struct fm_tensor *in;
+    const float *truth;
+    int threads, turn;
+};
+
+/* Every other band of the picture, from exactly what it needs. */
+static void *run_bands(void *shared_)
+{
+    const struct shared *s = shared_;
+    struct pool *p = NULL;
+    struct session_work *work = NULL;
+    if (!CHECK_INT(pool_create(s->threads, &p, NULL), FM_OK) ||
+        !CHECK_INT(session_work_create(s->ready, p, true, &work, NULL), FM_OK)) {
+        pool_destroy(&p);
+        return NULL;
+    }
+    float *from = malloc(3 * H * W * sizeof *from), *to = malloc(3 * 4 * H * W * sizeof *to);
+    for (int turn = 0; turn < 3; turn++)
+        for (int y = s->turn * 8; y < 2 * H; y += turn == 1 ? 8 : 16) {
+            const struct rect out = {0, y, 2 * W, 2 * H - y < 8 ? 2 * H - y : 8}, need = session_region_need(s->ready, out);
+            for (int c = 0; c < 3; c++)
+                for (int row = 0; row < need.h; row++)
+                    memcpy(from + (c * need.h + row) * need.w, (float *) s->in->data + (c * H + need.y + row) * W + need.x,
+                        (size_t) need.w * sizeof *from);
+            CHECK_INT(session_region_run(work, out, need, from, to, NULL, NULL), FM_OK);
+            for (int c = 0; c < 3; c++)
+                CHECK_MEM(to + c * out.h * out.w, s->truth + (c * 2 * H + y) * 2 * W, (size_t) (out.h * out.w) * sizeof *to);
+        }
+    free(from);
+    free(to);
+    session_work_destroy(&work);
+    pool_destroy(&p);
+    return NULL;
+}
+
+/* One prepared network, two workers with pools of their own and different numbers of threads: bands of the same bits. */
+static void workers_share(void)
+{
+    struct graph *g = network(0);
+    struct fm_tensor in = net_tensor(NET_DIMS(1, 3, H, W));
+    struct prepared *ready = NULL;
+    struct session_work *work = NULL;
+    struct pool *p = NULL;
+    float *truth = malloc(3 * 4 * H * W * sizeof *truth);
+    const struct prepare_options options = {.threads = 2, .cpu_flags = cpu_flags(), .regions = true};
+    const struct rect all_in = {0, 0, W, H}, all = {0, 0, 2 * W, 2 * H};
+    if (CHECK_INT(pool_create(1, &p, NULL), FM_OK) && CHECK_INT(session_prepare(g, &in, &options, &ready, NULL), FM_OK) &&
+        CHECK_INT(session_work_create(ready, p, false, &work, NULL), FM_OK) &&
+        CHECK_INT(session_region_run(work, all, all_in, in.data, truth, NULL, NULL), FM_OK)) {
+        struct shared one = {ready, &in, truth, 2, 0}, two = {ready, &in, truth, 3, 1};
+        pthread_t other;
+        const bool beside = pthread_create(&other, NULL, run_bands, &one) == 0;
+        run_bands(&two);
+        if (beside) pthread_join(other, NULL);
+    }
+    session_work_destroy(&work);
+    session_prepared_destroy(&ready);
+    pool_destroy(&p);
+    free(truth);
+    core_free(in.data);
+    graph_destroy(&g);
+}
+
 struct brake {
     atomic_bool cancel, over;
 };
@@ -277,6 +342,7 @@ int main(void)
     RUN(callers_take_turns);
     RUN(no_memory);
     RUN(same_bits);
+    RUN(workers_share);
     RUN(cancelled);
     return check_report();
 }
