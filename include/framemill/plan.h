@@ -47,7 +47,7 @@ struct fm_region {
 
 /* inputs: as many tensors as the model has inputs; dtype and dims say the sizes, data is ignored. params may be NULL.
  * FM_ERR_SHAPE when the sizes do not fit the network; FM_ERR_NOMEM when the budget is too small for any tile (the message says how
- * much is needed); FM_ERR_UNSUPPORTED when tiles are asked for and the network is not bounded. */
+ * much is needed); FM_ERR_UNSUPPORTED when tiles are asked for and a layer looks at everything. */
 FM_API int fm_plan_create(fm_engine *engine, fm_model *model, const struct fm_tensor *inputs, const struct fm_plan_params *params,
                           fm_plan **out, struct fm_error *error);
 FM_API fm_plan *fm_plan_ref(fm_plan *plan);
@@ -58,8 +58,8 @@ FM_API int fm_plan_get_step(const fm_plan *plan, int index, struct fm_plan_step 
 FM_API int fm_plan_output(const fm_plan *plan, int index, struct fm_tensor *out);
 /* Which rectangle of the input fm_session_run_region needs for a rectangle of the output: what the layers reach, rounded outward as the
  * algorithms want it, cut at the picture's edges. Any plan, tiles or none. FM_ERR_ARGUMENT: `out` is empty or leaves the output;
- * FM_ERR_UNSUPPORTED: the network is not bounded (fm_model_get_info says why), or not one float32 picture in and one out, and `out` is
- * not everything; FM_ERR_NOMEM. */
+ * FM_ERR_UNSUPPORTED: a layer looks at everything, or the network is not one float32 picture in and one out, and `out` is not
+ * everything; FM_ERR_NOMEM. */
 FM_API int fm_plan_region_input(const fm_plan *plan, const struct fm_region *out, struct fm_region *in);
 
 #ifdef __cplusplus

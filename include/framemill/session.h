@@ -27,7 +27,8 @@ FM_API int fm_session_run(fm_session *session, const struct fm_tensor *inputs, s
 
 /* Computes a rectangle of the output from a window of the input: the same bits as fm_session_run gives there. input: float32
  * [1, channels, in_region height, in_region width], holding at least what fm_plan_region_input asks for; output: float32 [1, channels,
- * out_region height, out_region width], the caller's. Allocates only where a region needs more than runs before it. FM_ERR_SHAPE: an
+ * out_region height, out_region width], the caller's. Regions directly below one another, of the same columns, are cheapest: nothing is
+ * computed twice (a lone one computes its surroundings too). Allocates only where a region needs more than runs before it. FM_ERR_SHAPE: an
  * array does not fit its region; FM_ERR_ARGUMENT: in_region is too small, or a region leaves its picture; FM_ERR_UNSUPPORTED as
  * fm_plan_region_input says; FM_ERR_NOMEM: the session has given memory back and may run smaller regions. */
 FM_API int fm_session_run_region(fm_session *session, const struct fm_region *out_region, const struct fm_region *in_region,

@@ -53,7 +53,9 @@ size_t session_region_bytes(const struct prepared *p, int out_w, int out_h);
 
 /* Makes the rectangle `out` of the output. input: dense [channels][in.h][in.w], the input's rectangle `in`, which holds at least what
  * session_region_need says. output: dense [channels][out.h][out.w]. The bits are those of a whole run, for any rectangle and any
- * number of threads. A region that needs no more than those before allocates nothing; the same region again is not planned again.
+ * number of threads. A region right below the last one, of the same columns, goes on where that one ended: no halo is computed again, so
+ * a picture in flat bands from top to bottom costs what it costs whole. A lone region pays for a halo of up to a Winograd tile (6 pixels)
+ * for each layer. A region that needs no more than those before allocates nothing; the same region again is not planned again.
  * FM_ERR_ARGUMENT: `in` does not hold the need, or rectangles leave the picture. FM_ERR_UNSUPPORTED: a part of a network that
  * cannot make parts. FM_ERR_NOMEM: the work has given its memory
  * back and can be used for smaller regions. FM_ERR_CANCELLED: output holds nothing of use. */
