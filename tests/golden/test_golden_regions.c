@@ -182,9 +182,9 @@ static void try_heap(const struct subject *s, int pool)
 }
 
 /* Every allocation of a region's run fails once: the answer is NOMEM, and the work can be used again. */
-static void try_failing(const struct subject *s)
+static void try_failing(const struct subject *s, struct rect out)
 {
-    const struct rect out = random_part(s->width, s->height, 64), need = session_region_need(s->ready, out);
+    const struct rect need = session_region_need(s->ready, out);
     const size_t n = (size_t) s->whole.dim[1] * (size_t) out.w * (size_t) out.h;
     float *from = cut(s->in, need), *to = guarded(n), *truth = cut(&s->whole, out);
     const struct rect one = {out.x, out.y, 1, 1};
@@ -218,6 +218,28 @@ static void try_failing(const struct subject *s)
     core_free(truth);
 }
 
+/* A band in the middle of a strip is cancelled: it can be made after all, and so can what follows. */
+static void try_cancelled(const struct subject *s)
+{
+    struct session_work *work = NULL;
+    struct fm_error error = {0};
+    atomic_bool cancel = true;
+    if (!CHECK_INT(session_work_create(s->ready, golden_pool[1], true, &work, NULL), FM_OK)) return;
+    const int h = (s->height + 3) / 4;
+    for (int y = 0; y < s->height; y += h) {
+        const struct rect out = {0, y, s->width, s->height - y < h ? s->height - y : h}, need = session_region_need(s->ready, out);
+        if (y == h) {
+            float *from = cut(s->in, need), *to = guarded((size_t) s->whole.dim[1] * (size_t) out.w * (size_t) out.h);
+            CHECK_INT(
+                session_region_run(work, out, need, from + GOLDEN_GUARD, to + GOLDEN_GUARD, &cancel, &error), FM_ERR_CANCELLED);
+            core_free(from);
+            core_free(to);
+        }
+        try_region(work, s, out, need, "after a cancel");
+    }
+    session_work_destroy(&work);
+}
+
 /* One network on one ISA: prepared for `threads`, run by pools of other sizes too. */
 static void try_flags(const char *name, const struct graph *g, const struct fm_tensor *in, uint32_t flags, int pool, int random)
 {
@@ -247,7 +269,9 @@ static void try_flags(const char *name, const struct graph *g, const struct fm_t
         if (pool == 0) {
             try_heap(&s, 0);
             try_heap(&s, 1);
-            try_failing(&s);
+            try_failing(&s, random_part(s.width, s.height, 64));
+            try_failing(&s, (struct rect){0, 0, s.width, (s.height + 1) / 2}); /* as the first of a strip */
+            try_cancelled(&s);
         }
     }
     session_prepared_destroy(&s.ready);
