@@ -7,7 +7,7 @@
 
 #include "bench.h"
 
-enum { NETWORK, INPUT, OUTPUT, MEGAPIXELS, RUNS, MIN, MEDIAN, MAX, READ, COMPUTE, WRITE, PER_MEGAPIXEL, N_COLUMNS };
+enum { NETWORK, INPUT, OUTPUT, MEGAPIXELS, RUNS, MIN, MEDIAN, MAX, READ, COMPUTE, INSIDE, WRITE, PER_MEGAPIXEL, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {[NETWORK] = {"network", "network", -24, TABLE_TEXT},
     [INPUT] = {"input", "input", -11, TABLE_TEXT},
@@ -19,6 +19,7 @@ static const struct column columns[N_COLUMNS] = {[NETWORK] = {"network", "networ
     [MAX] = {"max_ms", "max ms", 9, 2},
     [READ] = {"read_ms", "read", 8, 2},
     [COMPUTE] = {"compute_ms", "compute", 8, 2},
+    [INSIDE] = {"network_ms", "(network)", 9, 2}, /* of compute */
     [WRITE] = {"write_ms", "write", 8, 2},
     [PER_MEGAPIXEL] = {"ms_per_megapixel", "ms/MP", 8, 1}};
 
@@ -29,7 +30,7 @@ static void keep_report(void *user, const struct fm_upscale_report *r)
 }
 
 struct runs {
-    double *total, *read, *compute, *write;
+    double *total, *read, *compute, *network, *write;
     int n;
 };
 
@@ -49,6 +50,7 @@ static int measure(struct bench *b, fm_upscale *upscale, const char *input, stru
         runs->total[runs->n] = end - start;
         runs->read[runs->n] = last->read_ms;
         runs->compute[runs->n] = last->compute_ms;
+        runs->network[runs->n] = last->network_ms;
         runs->write[runs->n++] = last->write_ms;
         if (spent >= b->seconds) break;
     }
@@ -60,9 +62,9 @@ static int one_size(
     struct bench *b, fm_upscale *upscale, int k, const struct bench_size *size, const char *input, struct table *table)
 {
     const size_t n = (size_t) b->repeat + 1;
-    double *times = calloc(n, 4 * sizeof *times);
+    double *times = calloc(n, 5 * sizeof *times);
     if (!times) return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
-    struct runs runs = {times, times + n, times + 2 * n, times + 3 * n, 0};
+    struct runs runs = {times, times + n, times + 2 * n, times + 3 * n, times + 4 * n, 0};
     struct fm_upscale_report last = {0};
     int status = measure(b, upscale, input, &runs, &last) == FM_OK ? EXIT_DONE : EXIT_FAILED;
     if (status == EXIT_DONE) {
@@ -80,6 +82,7 @@ static int one_size(
             [MAX] = CELL_NUMBER(total.max),
             [READ] = CELL_NUMBER(spread_of(runs.read, runs.n).median),
             [COMPUTE] = CELL_NUMBER(spread_of(runs.compute, runs.n).median),
+            [INSIDE] = CELL_NUMBER(spread_of(runs.network, runs.n).median),
             [WRITE] = CELL_NUMBER(spread_of(runs.write, runs.n).median),
             [PER_MEGAPIXEL] = CELL_NUMBER(total.median / megapixels)};
         if (!table_row(table, row)) status = EXIT_FAILED;

@@ -88,6 +88,7 @@ void report_picture(const struct picture *picture, const struct fm_upscale_repor
         r->tile_height, r->tiles, r->memory);
     ms("read", r->read_ms, ", ");
     ms("compute", r->compute_ms, ", ");
+    ms("network", r->network_ms, ", ");
     ms("write", r->write_ms, ", ");
     ms("total", r->total_ms, "}}");
 }

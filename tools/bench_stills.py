@@ -86,12 +86,13 @@ def around_the_network(folder):
     shares, alone, listed = [], [], []
     for _ in range(5):  # turn by turn, so that both meet the same neighbours
         network = rows("network", realesr, "--size", "512x512", "--repeat", "5")[0]["median_ms"]
-        one = rows("latency", realesr, "--sizes", "512", "--repeat", "5")[0]
+        one = rows("latency", realesr, "--sizes", "512", "--repeat", "7")[0]
         many = rows("throughput", realesr, "--sizes", "512", "--files", "8")[0]
-        shares.append((one["read_ms"] + one["write_ms"] + one["compute_ms"] - network) / network)
+        shares.append((one["read_ms"] + one["write_ms"] + one["compute_ms"] - one["network_ms"]) / one["network_ms"])
         alone.append(one["median_ms"] / network)
         listed.append(many["wall_s"] / many["pictures"] * 1e3 / network)
-    print(f"   last turn: network {network:.0f} ms; read {one['read_ms']:.1f}, compute {one['compute_ms']:.0f}, write {one['write_ms']:.1f}, "
+    print(f"   last turn: network alone {network:.0f} ms; read {one['read_ms']:.1f}, compute {one['compute_ms']:.0f}, of that the network "
+          f"{one['network_ms']:.0f}, write {one['write_ms']:.1f}, "
           f"whole {one['median_ms']:.0f} ms; in a list {many['wall_s'] / many['pictures'] * 1e3:.0f} ms a picture")
     share = statistics.median(shares)
     line("read + convert + write, busy time", f"{share:.1%} ({min(shares):.1%} - {max(shares):.1%})", "<= 10 %", share <= 0.10)
@@ -116,7 +117,7 @@ def huge(folder):
                 peaks.append(peak)
         short, long = (statistics.median(times[source]) for source in (small, large))
         line(f"{name}: peak resident", f"{max(peaks) / 1e6:.0f} MB", "<= 600 MB", max(peaks) <= 600e6)
-        line(f"{name}: {short:.2f} s, {long:.2f} s: time per pixel", f"{long / short / 4:.3f}", "0.9 - 1.1", 0.9 <= long / short / 4 <= 1.1)
+        line(f"{name}: {short:.2f} s, {long:.2f} s: time per pixel", f"{long / short / 4:.3f}", "<= 1.1", long / short / 4 <= 1.1)
 
 
 def hundred(folder):

@@ -64,6 +64,7 @@ struct fm_upscale_report {
     size_t memory;              /* bytes that were set aside for computing it: sessions, windows, bands */
     double read_ms, compute_ms, write_ms, total_ms; /* the first three: busy time of each stage */
     uint64_t out_bytes;
+    double network_ms;          /* the part of compute_ms that was spent in the network itself */
 };
 typedef void (*fm_upscale_report_fn)(void *user, const struct fm_upscale_report *report);
 

@@ -352,7 +352,7 @@ def reports(folder):
     assert entry["out"] == {"width": 100, "height": 80, "format": "png", "bytes": os.path.getsize(f"{folder}/out/a.png")}
     assert entry["tile"]["width"] == 20 and entry["tile"]["height"] == 20 and entry["tile"]["count"] == 6, entry["tile"]
     assert entry["model"] == "lanczos2x" and entry["memory"] > 0 and entry["status"] == "done" and entry["error"] is None
-    assert set(entry["ms"]) == {"read", "compute", "write", "total"} and entry["ms"]["total"] > 0
+    assert set(entry["ms"]) == {"read", "compute", "network", "write", "total"} and entry["ms"]["total"] > 0
     bad = found["broken.png"]
     assert bad["status"] == "failed" and bad["error"] and "broken.png" in bad["message"] and bad["warnings"] == []
     full = "/dev/full"

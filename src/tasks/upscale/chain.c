@@ -268,6 +268,16 @@ struct chain *chain_work_chain(const struct chain_work *work)
     return work->chain;
 }
 
+uint64_t chain_work_network_ns(struct chain_work *work)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < work->chain->n_stages; i++) {
+        sum += work->stage[i].network_ns;
+        work->stage[i].network_ns = 0;
+    }
+    return sum;
+}
+
 int chain_work_create(struct chain *chain, struct pool *pool, struct chain_work **out, struct fm_error *error)
 {
     *out = NULL;

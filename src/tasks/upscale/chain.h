@@ -83,6 +83,8 @@ struct chain_work;
 int chain_work_create(struct chain *chain, struct pool *pool, struct chain_work **out, struct fm_error *error);
 void chain_work_destroy(struct chain_work **work); /* accepts NULL contents, sets NULL */
 struct chain *chain_work_chain(const struct chain_work *work);
+/* Time spent in networks since the last call. */
+uint64_t chain_work_network_ns(struct chain_work *work);
 
 /* Computes a rectangle of the result. `band` holds the rows of chain_need. colour_out / alpha_out (NULL when the picture has no alpha) are set to
  * windows of the work that hold `out`, valid until the next call. FM_ERR_NOMEM leaves the work usable for smaller rectangles. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How large the pieces are: the whole picture when it fits the budget, else the pieces with the least work done twice.
  *
- * Half of the budget is for the slots (every unit holds a band of the picture and one of the result), half for the workers (windows
- * and sessions), so that pictures of different sizes in flight together stay inside it. */
+ * A quarter of the budget is for the slots (every unit holds a band of the picture and one of the result), the rest for the workers
+ * (windows and sessions), so that pictures of different sizes in flight together stay inside it. A picture by itself divides it as it likes. */
 #include <stdint.h>
 
 #include "core/error.h"
@@ -30,28 +30,36 @@ static size_t work_bytes(const struct job *j, int tile_w, int tile_h)
 static bool measure(const struct job *j, int tile_w, int tile_h, struct geometry *g)
 {
     const struct upscale *u = j->upscale;
-    const size_t slots = (size_t) (u->workers + u->writers + 2), half = u->budget / 2;
+    const size_t slots = (size_t) u->slots, workers = (size_t) u->workers, for_slots = u->lone ? u->budget : u->budget / 4;
     *g = (struct geometry){.tile_w = tile_w, .tile_h = tile_h, .slot_bytes = slot_bytes(j, tile_h)};
-    if (g->slot_bytes > half / slots) return false;
+    if (g->slot_bytes > for_slots / slots) return false;
+    const size_t for_workers = u->budget - (u->lone ? g->slot_bytes * slots : for_slots);
     g->work_bytes = work_bytes(j, tile_w, tile_h);
-    return g->work_bytes <= half / (size_t) u->workers;
+    return g->work_bytes <= for_workers / workers;
 }
 
-/* Work done in a tile's halo, as a share of its own. */
+/* Do bands of full width, one below the other, go on where the last one ended? */
+static bool continues(const struct job *j)
+{
+    return j->upscale->workers == 1 && !j->chain->params.ensemble;
+}
+
+/* Pixels computed for a tile, halo included, over its own. */
 static double overhead(const struct job *j, int tile_w, int tile_h)
 {
     const struct chain *c = j->chain;
     const struct rect out = {(c->out_w - tile_w) / 2, (c->out_h - tile_h) / 2, tile_w, tile_h}, need = chain_need(c, out);
-    const double own = (double) tile_w * tile_h / ((double) c->out_w * c->out_h) * c->params.width * c->params.height;
-    return (double) need.w * need.h / own;
+    const double across = need.w / ((double) tile_w / c->out_w * c->params.width);
+    const double down = need.h / ((double) tile_h / c->out_h * c->params.height);
+    return tile_w == c->out_w && continues(j) ? across : (1 + across) / 2 * (1 + down) / 2; /* halos narrow from layer to layer */
 }
 
 static int no_room(const struct job *j, struct fm_error *error)
 {
     const struct upscale *u = j->upscale;
-    const size_t slots = (size_t) (u->workers + u->writers + 2);
-    const size_t need_slots = 2 * slots * slot_bytes(j, TILE_MIN), need_work = work_bytes(j, 64, TILE_MIN);
-    const size_t need = need_work == SIZE_MAX ? SIZE_MAX : 2 * need_work * (size_t) u->workers;
+    const size_t slots = (size_t) u->slots;
+    const size_t need_slots = 4 * slots * slot_bytes(j, TILE_MIN), need_work = work_bytes(j, 64, TILE_MIN);
+    const size_t need = need_work == SIZE_MAX ? SIZE_MAX : need_work * (size_t) u->workers / 3 * 4;
     return core_fail(error, FM_ERR_NOMEM, "%d x %d pixels need at least %zu MiB, more than --memory allows (%zu MiB for pictures)",
         j->info.width, j->info.height, ((need > need_slots ? need : need_slots) >> 20) + 1, u->budget >> 20);
 }
@@ -68,7 +76,7 @@ static int choose_feathered(struct job *j, struct fm_error *error)
     g->tile_w = c->out_w, g->tile_h = c->out_h;
     if (u->params.tile) return FM_OK;
     const size_t windows = (size_t) c->out_w * (size_t) c->out_h * 16; /* these are held whole in any case */
-    for (int tile = (longest + 1) / 2; g->work_bytes > u->budget / 2 / (size_t) u->workers + windows && tile >= 32;
+    for (int tile = (longest + 1) / 2; g->work_bytes > u->budget / 4 * 3 / (size_t) u->workers + windows && tile >= 32;
          tile = (tile + 1) / 2) {
         struct chain_params params = j->chain->params;
         params.feather_tile = tile;
@@ -82,17 +90,17 @@ static int choose_feathered(struct job *j, struct fm_error *error)
     return FM_OK;
 }
 
-/* A large picture that fits whole goes through in bands all the same, so that it is read, computed and written at the same time. One worker
- * takes them from top to bottom and goes on where it was, which costs nothing; turned pictures do not run from top to bottom. */
-static void let_flow(const struct job *j, struct geometry *g)
+/* Bands of full width go through flat even where taller ones would fit, so that a large picture is read, computed and written at the same
+ * time. `whole`: it would fit in one piece. */
+static void let_flow(const struct job *j, bool whole, struct geometry *g)
 {
     const struct chain *c = j->chain;
-    if (j->upscale->workers > 1 || c->params.ensemble) return;
+    if (!continues(j) || g->tile_w != c->out_w) return;
     const int rows = FLOW_PIXELS / c->out_w > 64 ? FLOW_PIXELS / c->out_w : 64;
     struct geometry bands;
-    if (c->out_h < 4 * rows || !measure(j, c->out_w, rows, &bands)) return;
+    if (g->tile_h < 4 * rows || !measure(j, c->out_w, rows, &bands)) return;
     *g = bands;
-    g->flows = true;
+    g->flows = whole;
 }
 
 int geometry_choose(struct job *job, struct fm_error *error)
@@ -110,7 +118,7 @@ int geometry_choose(struct job *job, struct fm_error *error)
         return FM_OK;
     }
     if (measure(job, c->out_w, c->out_h, g)) {
-        let_flow(job, g);
+        let_flow(job, true, g);
         return FM_OK;
     }
     double best = 0;
@@ -125,8 +133,9 @@ int geometry_choose(struct job *job, struct fm_error *error)
             if (tried.slot_bytes && !tried.work_bytes) break; /* the slots are too large: narrower does not help */
             if (w <= 64) break;
         }
-        if (best && overhead(job, c->out_w, h) > best) break; /* flatter pieces only get worse */
-        if (h <= TILE_MIN) break;
+        if (h <= TILE_MIN || (best && best < 1.001)) break;
     }
-    return best ? FM_OK : no_room(job, error);
+    if (!best) return no_room(job, error);
+    let_flow(job, false, g);
+    return FM_OK;
 }

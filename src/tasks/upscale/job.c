@@ -154,6 +154,7 @@ void job_report(struct job *job, fm_upscale_report_fn report, void *user)
         .how = "",
         .read_ms = ms(atomic_load(&job->read_ns)),
         .compute_ms = ms(atomic_load(&job->compute_ns)),
+        .network_ms = ms(atomic_load(&job->network_ns)),
         .write_ms = ms(atomic_load(&job->write_ns)),
         .total_ms = job->ended_ns > job->begun_ns ? ms(job->ended_ns - job->begun_ns) : 0,
         .out_bytes = job->out_bytes};

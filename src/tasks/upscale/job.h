@@ -36,7 +36,7 @@ struct job {
     pthread_cond_t changed;
     char warnings[1024];           /* lock */
     bool tile_halved;              /* lock */
-    _Atomic uint64_t read_ns, compute_ns, write_ns;
+    _Atomic uint64_t read_ns, compute_ns, network_ns, write_ns; /* network_ns is a part of compute_ns */
     uint64_t begun_ns, ended_ns;
     atomic_int rows_done;          /* of the result, for progress */
     atomic_bool source_left;       /* the source does not look at it any more */

@@ -305,7 +305,7 @@ static int prepare(struct run *r, struct fm_error *error)
     struct upscale *u = r->upscale;
     const int staffed = upscale_staff(u, r->n_files, error);
     if (staffed < 0) return staffed;
-    r->slots = u->workers + u->writers + 2;
+    r->slots = u->slots;
     r->job = core_calloc((size_t) r->n_files + 1, sizeof(struct job *));
     r->weight = core_calloc((size_t) r->n_files + 1, sizeof *r->weight);
     if (!r->job || !r->weight) return core_fail_nomem(error, 0);

@@ -12,6 +12,7 @@ struct stage_work {
     struct window luma, bright;  /* luma networks on colour pictures: brightness of the input, and of the output */
     struct window tile;          /* a feathered tile's output */
     struct window scratch;       /* the resamplers' */
+    uint64_t network_ns;         /* spent in the network itself */
 };
 
 /* Input pixels that `out` needs, when the input has this many colour channels. */

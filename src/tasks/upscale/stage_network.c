@@ -255,8 +255,10 @@ static int run_piece(const struct stage *s, struct stage_work *w, const struct w
         if ((!direct_out || partial) && window_reserve(&w->result, given, own) < 0)
             return core_fail_nomem(error, plane_bytes(given, own));
         float *result = direct_out && !partial ? to->data : w->result.data;
+        const uint64_t start = core_now_ns();
         const int code = session_region_run(
             w->session[t & TRANSPOSE ? 1 : 0], given, need, direct_in ? in->data : w->frame.data, result, cancel, error);
+        w->network_ns += core_now_ns() - start;
         if (code < 0) return code;
         if (direct_out && !partial) continue;
         if (partial) { /* move the wanted part together, in place: it only ever moves towards the front */

@@ -148,6 +148,9 @@ int upscale_staff(struct upscale *u, int n_files, struct fm_error *error)
     u->workers = workers < UPSCALE_WORKERS_MAX ? workers : UPSCALE_WORKERS_MAX;
     u->writers = u->params.writers > 0 ? u->params.writers : threads;
     if (u->writers > UPSCALE_WORKERS_MAX) u->writers = UPSCALE_WORKERS_MAX;
+    u->lone = n_files == 1;
+    u->slots =
+        u->lone ? u->workers + 2 : u->workers + u->writers + 2; /* one being read, those computed, those written, one to spare */
     u->threads = threads / u->workers > 1 ? threads / u->workers : 1;
     for (int i = 0; i < u->workers && u->workers > 1; i++) {
         if (u->worker_pool[i] && pool_threads(u->worker_pool[i]) == u->threads) continue;
@@ -197,7 +200,7 @@ int upscale_create(
     u->cpu_flags = cpu_flags;
     atomic_init(&u->cancel, false);
     const size_t memory = params->memory ? params->memory : default_memory();
-    const size_t base = memory / 4 < (64u << 20) ? memory / 4 : 64u << 20; /* the program itself and libvips */
+    const size_t base = memory / 8 < (32u << 20) ? memory / 8 : 32u << 20; /* the program itself and libvips */
     u->budget = memory - base;
     code = load_plugins(u, params->plugins, error);
     if (code == FM_OK) code = open_networks(u, params->models, error);

@@ -17,7 +17,9 @@ struct upscale {
     struct fm_upscale_params params; /* strings that outlive create are in `network` and `plugin` */
     struct pool *pool;               /* the engine's */
     struct pool *worker_pool[UPSCALE_WORKERS_MAX]; /* workers > 1: each its own */
-    int workers, writers, threads;   /* threads of each worker */
+    int workers, writers, threads;   /* threads of each worker; upscale_staff decides for a run */
+    int slots;                       /* of the mill: pictures (or bands) in flight */
+    bool lone;                       /* one picture has the whole budget */
     uint32_t cpu_flags;
     size_t budget;                   /* bytes for slots and workers together */
     struct network *network[UPSCALE_NETWORKS_MAX];

@@ -153,6 +153,7 @@ int worker_compute(struct worker *worker, struct unit *unit)
         unit->code = compute(worker, unit, &unit->error);
     if (unit->code < 0 && unit->code != FM_ERR_CANCELLED) core_fail_prefix(&unit->error, "%s", unit->job->file->input);
     atomic_fetch_add(&unit->job->compute_ns, core_now_ns() - start);
+    if (worker->work) atomic_fetch_add(&unit->job->network_ns, chain_work_network_ns(worker->work));
     atomic_fetch_add(&unit->job->rows_done, unit->y1 - unit->y0);
     return unit->code;
 }
