@@ -123,7 +123,8 @@ int geometry_choose(struct job *job, struct fm_error *error)
     }
     double best = 0;
     for (int h = c->out_h; h >= TILE_MIN || h == c->out_h; h = (h + 1) / 2) {
-        for (int w = c->out_w;; w = (w + 1) / 2) {
+        for (int parts = 1;; parts += parts < 8 ? 1 : parts / 4) {
+            const int w = (c->out_w + parts - 1) / parts;
             struct geometry tried;
             if (measure(job, w, h, &tried)) {
                 const double cost = overhead(job, w, h);
