@@ -194,10 +194,10 @@ def cmyk_becomes_rgb(folder):
 
 
 def odd_shapes_pass(folder):
-    for width, height in ((1, 1), (1, 7), (3000, 20), (20, 3000), (2, 2)):
+    for width, height in ((1, 1), (1, 7), (30000, 20), (20, 3000), (2, 2)):
         source, out = f"{folder}/odd.png", f"{folder}/odd_2x.png"
         tool("vips", "resize", SAMPLE, source, str(width / 240), "--vscale", str(height / 160))
-        for more in ((), ("-s", "0.3"), ("-s", "5", "-x"), ("-t", "16"), ("--compare",)):
+        for more in ((),) if width > 9999 else ((), ("-s", "0.3"), ("-s", "5", "-x"), ("-t", "16"), ("--compare",)):
             up(source, out, "--overwrite", *more)
             scale = float(more[1]) if more[:1] == ("-s",) else 2
             want = max(1, int(width * scale + 0.5)) * (2 if "--compare" in more else 1), max(1, int(height * scale + 0.5))

@@ -144,11 +144,13 @@ static void memory_may_run_out_anywhere(void)
     kit_double("double.onnx", 1);
     struct kit_picture in = kit_make(80, 60, 4, 8), want, got;
     kit_write(kit_path("in.png"), &in);
+    const uint64_t before = core_alloc_count();
     KIT_RUN(PLAIN, kit_path("double.onnx"), kit_path("in.png"), kit_path("want.png"));
+    const uint64_t requests = core_alloc_count() - before;
     kit_read(kit_path("want.png"), &want);
     for (int all = 0; all < 2; all++) {
-        int failures = 0, finished = 0;
-        for (uint64_t n = 1; finished < 3 && n < 5000; n += 1 + n / 40) {
+        int failures = 0, halved = 0;
+        for (uint64_t n = 1; n <= requests; n += 1 + n / 60) {
             unlink(kit_path("got.png"));
             const int64_t live = core_alloc_live();
             core_alloc_fail_after(n, all != 0);
@@ -159,17 +161,15 @@ static void memory_may_run_out_anywhere(void)
             CHECK_MSG(k.code == FM_OK || k.code == FM_ERR_NOMEM, "request %llu: %d %s", (unsigned long long) n, k.code, k.message);
             CHECK_INT(access(kit_path("got.png"), F_OK) == 0, k.code == FM_OK);
             CHECK_INT(kit_left_over(), 0);
+            if (k.code == FM_OK && strstr(k.warnings, "halved")) halved++;
             if (k.code == FM_OK && !strcmp(k.model, "double")) {
                 if (kit_read(kit_path("got.png"), &got)) kit_same(&got, &want);
                 kit_drop(&got);
             }
-            if (k.code == FM_OK)
-                finished++;
-            else
-                failures++, finished = 0;
+            failures += k.code < 0;
         }
         CHECK_MSG(failures > 20, "only %d requests failed", failures);
-        CHECK(finished == 3);
+        if (!all) CHECK_MSG(halved > 0, "one request failed here and there, and no tile was halved");
     }
     kit_drop(&want);
     kit_drop(&in);

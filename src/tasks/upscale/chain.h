@@ -4,8 +4,8 @@
  *     plug-ins before -> network (several passes) -> resample to the size asked for -> plug-ins after
  *
  * Each stage can say which pixels of its input a rectangle of its output needs, and compute that rectangle alone; so the chain can be
- * run for any rectangle of the result, and the pixels do not depend on the rectangle. Immutable once made, reference counted, shared by workers; each
- * worker brings a struct chain_work.
+ * run for any rectangle of the result, and the pixels do not depend on the rectangle. Immutable once made, reference counted, shared by
+ * workers; each worker brings a struct chain_work.
  *
  * Alpha goes through the same passes and resampling as a grey picture (no plug-ins) and is snapped to its value where it is flat. */
 #ifndef FM_TASKS_UPSCALE_CHAIN_H
@@ -86,8 +86,8 @@ struct chain *chain_work_chain(const struct chain_work *work);
 /* Time spent in networks since the last call. */
 uint64_t chain_work_network_ns(struct chain_work *work);
 
-/* Computes a rectangle of the result. `band` holds the rows of chain_need. colour_out / alpha_out (NULL when the picture has no alpha) are set to
- * windows of the work that hold `out`, valid until the next call. FM_ERR_NOMEM leaves the work usable for smaller rectangles. */
+/* Computes a rectangle of the result. `band` holds the rows of chain_need. colour_out and alpha_out (NULL when the picture has no alpha)
+ * are set to windows of the work that hold `out`, valid until the next call. FM_ERR_NOMEM leaves the work usable for smaller rectangles. */
 struct band;
 int chain_run(struct chain_work *work, const struct band *band, struct rect out, atomic_bool *cancel, const struct window **colour_out,
               const struct window **alpha_out, struct fm_error *error);

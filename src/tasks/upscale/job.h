@@ -72,9 +72,10 @@ void job_warn(struct job *job, const char *format, ...) __attribute__((format(pr
 void job_rows(const struct job *job, int y0, int y1, int *in_y0, int *in_y1);
 void job_report(struct job *job, fm_upscale_report_fn report, void *user);
 
-/* geometry.c: the largest pieces that fit the budget. chain may be replaced by one with feathered tiles. FM_ERR_NOMEM says how much is needed. */
+/* geometry.c: the best pieces that fit the budget. The chain may be replaced by one with feathered tiles. FM_ERR_NOMEM: the message says
+ * how much is needed. */
 int geometry_choose(struct job *job, struct fm_error *error);
-/* upscale.c: the chain for a job's picture; networks that do not do are passed over with a warning. `width` ... from the job's info. */
+/* upscale.c: the chain for a job's picture; networks that cannot do it are passed over with a warning. */
 int upscale_chain(struct job *job, struct fm_error *error);
 struct chain_params upscale_chain_params(const struct job *job, const struct network *network);
 double upscale_scale(const struct upscale *u);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The run: one source thread opens pictures and cuts them into units, the mill's workers compute them, this thread hands finished
  * units in order to the writers and reports. Pictures follow each other through the mill without a gap. */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -31,7 +31,7 @@ int stage_network_run(const struct stage *s, struct stage_work *w, struct pool *
                       struct window *out, atomic_bool *cancel, struct fm_error *error);
 
 /* feather.c: an unbounded network over overlapping tiles, blended. The grid on one axis of `size` input pixels: tile i is responsible for
- * [i * tile, (i + 1) * tile) and fades into its neighbours over `overlap` pixels on either side of the border. All pieces have the same size. */
+ * [i * tile, (i + 1) * tile) and fades into its neighbours over `overlap` pixels on either side of the border. All pieces have one size. */
 struct feather_axis {
     int size, tile, overlap, piece, count;
 };
