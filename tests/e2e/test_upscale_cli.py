@@ -447,9 +447,10 @@ def on_a_terminal(folder):
 
 def interrupted(folder):
     for i in range(40):
-        png(f"{folder}/in/{i:02}.png", 240, 160, noise=True)
+        png(f"{folder}/in/{i:02}.png", 480, 320, noise=True)
     process = subprocess.Popen([framemill, "upscale", "-m", MODEL, "-x", f"{folder}/in", f"{folder}/out", "--json"], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+                               stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's background jobs ignore it
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (os.path.isdir(f"{folder}/out") and any(name.endswith(".png") and name[0] != "."
                                                                                      for name in os.listdir(f"{folder}/out"))):
@@ -461,7 +462,7 @@ def interrupted(folder):
     assert report["cancelled"] is True and 0 < report["done"] < 40 and len(report["files"]) == 40, (report["done"], len(report["files"]))
     done = sorted(os.path.basename(entry["output"]) for entry in report["files"] if entry["status"] == "done")
     assert tree(f"{folder}/out") == done, "whole results, nothing else"
-    assert all(size_of(f"{folder}/out/{name}") == (480, 320) for name in done)
+    assert all(size_of(f"{folder}/out/{name}") == (960, 640) for name in done)
     up(f"{folder}/in", f"{folder}/out", "--skip-existing", "-s", "2")
     assert len(tree(f"{folder}/out")) == 40
 
