@@ -15,13 +15,6 @@
 #include "media/still.h"
 #include "media/vips_load.h"
 
-/* The encoder of HEIC leaks a little of its own. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libx265";
-}
-
 static char yard_folder[64];
 
 /* A path in the folder; eight at a time. */

@@ -103,7 +103,14 @@ static void shrinking_networks_keep_the_place(void)
     if (kit_read(kit_path("a.png"), &a) && kit_read(kit_path("b.png"), &b)) {
         CHECK_INT(b.info.width, 80);
         CHECK_INT(b.info.height, 62);
-        for (int y = 2; y < 60; y++) CHECK_MEM(band_row(&a.rows, y) + 6, band_row(&b.rows, y) + 6, 76 * 3);
+        int worst = 0; /* the layer's grid lies elsewhere: a sum may round the other way */
+        for (int y = 2; y < 60; y++)
+            for (int x = 2; x < 78; x++)
+                for (int c = 0; c < 3; c++) {
+                    const int d = abs(kit_sample(&a, x, y, c) - kit_sample(&b, x, y, c));
+                    worst = d > worst ? d : worst;
+                }
+        CHECK_MSG(worst <= 1, "differs by %d", worst);
     }
     kit_drop(&a);
     kit_drop(&b);
