@@ -32,13 +32,7 @@ static const char *metadata(const struct graph *g, const char *key)
 
 struct fm_tensor network_input(const struct network *n, int width, int height)
 {
-    struct fm_tensor t = {.dtype = FM_F32, .rank = n->input_rank};
-    int at = 0;
-    if (n->input_rank == 4) t.dim[at++] = 1;
-    t.dim[at++] = network_channels(n);
-    t.dim[at++] = height;
-    t.dim[at] = width;
-    return t;
+    return (struct fm_tensor){.dtype = FM_F32, .rank = 4, .dim = {1, network_channels(n), height, width}};
 }
 
 /* The output's size for a frame; false when the network does not take it, or gives no picture of as many channels. */
@@ -48,11 +42,10 @@ static bool shape_of(const struct network *n, int width, int height, int *out_w,
     struct graph *fixed = NULL;
     if (session_check_inputs(n->graph, &in, false, error) < 0 || graph_specialise(n->graph, &in, &fixed, error) < 0) return false;
     const struct graph_value *v = &fixed->value[fixed->output[0]];
-    const int r = v->rank;
-    const bool picture = (r == 4 || r == 3) && v->dtype == FM_F32 && (r == 3 || v->dim[0] == 1) &&
-                         v->dim[r - 3] == network_channels(n) && v->dim[r - 2] > 0 && v->dim[r - 1] > 0;
+    const bool picture =
+        v->rank == 4 && v->dtype == FM_F32 && v->dim[0] == 1 && v->dim[1] == network_channels(n) && v->dim[2] > 0 && v->dim[3] > 0;
     if (picture)
-        *out_h = (int) v->dim[r - 2], *out_w = (int) v->dim[r - 1];
+        *out_h = (int) v->dim[2], *out_w = (int) v->dim[3];
     else
         core_fail(error, FM_ERR_UNSUPPORTED, "%s: gives no picture", n->graph->source);
     graph_destroy(&fixed);
@@ -71,9 +64,8 @@ static int find_channels(struct network *n, struct fm_error *error)
     if (g->n_inputs != 1) return no_upscaler(n, error, "it has several inputs");
     const struct graph_value *in = &g->value[g->input[0]];
     if (in->dtype != FM_DTYPE_NONE && in->dtype != FM_F32) return no_upscaler(n, error, "its input is not float32");
-    n->input_rank = in->rank == 3 ? 3 : 4;
-    if (in->rank >= 0 && in->rank != 3 && in->rank != 4) return no_upscaler(n, error, "its input is not a picture");
-    const int64_t declared = in->rank > 0 ? in->dim[in->rank - 3] : -1;
+    if (in->rank >= 0 && in->rank != 4) return no_upscaler(n, error, "its input is no batch of pictures (four dimensions)");
+    const int64_t declared = in->rank == 4 ? in->dim[1] : -1;
     const char *said = metadata(g, "colour");
     if (!said) said = metadata(g, "color");
     if (said) {

@@ -25,7 +25,6 @@ struct network {
     enum network_colour colour;
     enum network_range range;
     bool studio;        /* luma in BT.601 studio levels (16..235) rather than full */
-    int input_rank;     /* 4, or 3 for networks without a batch axis */
     char said[256];     /* what was found by probing, for people; "" when the metadata said it all */
 };
 

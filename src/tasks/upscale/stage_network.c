@@ -79,7 +79,7 @@ static struct rect frame_need(const struct stage *s, int turns, struct rect want
 {
     const struct graph *g = ready_for(s, turns)->specialised;
     const struct graph_value *in = &g->value[g->input[0]];
-    if (!s->exact) return rect_whole((int) in->dim[in->rank - 1], (int) in->dim[in->rank - 2]);
+    if (!s->exact) return rect_whole((int) in->dim[3], (int) in->dim[2]);
     return session_region_need(ready_for(s, turns), wanted);
 }
 
