@@ -94,7 +94,7 @@ static int find_scale(struct network *n, struct fm_error *error)
     int w64, h64, w128, h128, w, h;
     if (!shape_of(n, 64, 64, &w64, &h64, error) || !shape_of(n, 128, 128, &w128, &h128, error)) {
         if (error && error->code == FM_ERR_NOMEM) return FM_ERR_NOMEM;
-        return core_fail_prefix(error, "cannot enlarge pictures of any size");
+        return core_fail_prefix(error, "%s: cannot enlarge pictures of any size", n->graph->source);
     }
     n->scale = (w128 - w64) / 64;
     n->shrink = n->scale * 64 - w64;
