@@ -61,7 +61,8 @@ static int add_resample(struct chain *c, struct fm_error *error)
 static int passes_for(const struct network *n, double scale)
 {
     int passes = 1;
-    for (double reached = n->scale; n->scale > 1 && reached < scale - 1e-9 && passes < PASSES_MAX; reached *= n->scale) passes++;
+    for (int64_t reached = n->scale; n->scale > 1 && (double) reached < scale - 1e-9 && passes < PASSES_MAX; reached *= n->scale)
+        passes++;
     return passes;
 }
 

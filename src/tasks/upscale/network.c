@@ -111,7 +111,7 @@ static int find_scale(struct network *n, struct fm_error *error)
     n->pad = n->shrink > 0 ? (n->shrink + 2 * n->scale - 1) / (2 * n->scale) : 0;
     n->crop = n->pad * n->scale - half;
     const char *said = metadata(n->graph, "scale");
-    if (said && atoi(said) != n->scale)
+    if (said && strtol(said, NULL, 10) != n->scale)
         return core_fail(
             error, FM_ERR_FORMAT, "%s: metadata say x%s, but the network enlarges x%d", n->graph->source, said, n->scale);
     return FM_OK;

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -127,14 +128,18 @@ int upscale_chain(struct job *job, struct fm_error *error)
 
 /* ---- life ---- */
 
-/* Half of what the machine has free; what it does not say is taken for 1 GiB. */
+/* Half of what the machine has free; what it does not say is taken for 2 GiB. */
 static size_t default_memory(void)
 {
+    static const char name[] = "MemAvailable:";
     unsigned long long kib = 2 << 20;
     FILE *f = fopen("/proc/meminfo", "r");
     char line[128];
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
+        if (!strncmp(line, name, sizeof name - 1)) {
+            kib = strtoull(line + sizeof name - 1, NULL, 10);
+            break;
+        }
     if (f) fclose(f);
     return (size_t) kib / 2 * 1024;
 }
