@@ -4,7 +4,7 @@
  *     bench.c             which one; against other engines
  *     bench_setup.c       what all that measure whole pictures share: options, a temporary folder, processes
  *     bench_picture.c     the pictures
- *     bench_save.c        tables and plots in files
+ *     bench_save.c        a row for every network and size; tables and plots in files
  *     bench_latency.c     one picture after the other
  *     bench_throughput.c  many pictures, one call
  *     bench_memory.c      a process for each picture
@@ -76,6 +76,11 @@ void bench_result(const struct bench *bench, int index, char *path);
 fm_engine *bench_engine(struct bench *bench, int *status);
 /* The k-th network, opened; NULL after printing why, with the exit code in *status. */
 fm_upscale *bench_upscaler(struct bench *bench, int k, int *status);
+struct bench_graph;
+typedef int (*bench_size_fn)(struct bench *b, fm_upscale *upscale, int k, const struct bench_size *size, struct table *table);
+/* A whole measurement: every network (the k-th) at every size, `one` makes a row; then table, files, plots. The exit code. */
+int bench_by_size(const struct args *args, const struct bench_defaults *defaults, const struct column *columns, int n_columns,
+                  const struct bench_graph *graph, bench_size_fn one);
 /* "lanczos", "realesr-animevideov3-x2" */
 const char *bench_network_name(const struct bench *bench, int k, char *name, size_t size);
 /* fm_upscale_run that a signal, or bench_cancel from another thread, ends early. Prints what went wrong but cancelling. */

@@ -58,7 +58,7 @@ static int measure(struct bench *b, fm_upscale *upscale, const char *input, stru
     return FM_OK;
 }
 
-static int one_size(
+static int with_picture(
     struct bench *b, fm_upscale *upscale, int k, const struct bench_size *size, const char *input, struct table *table)
 {
     const size_t n = (size_t) b->repeat + 1;
@@ -91,6 +91,14 @@ static int one_size(
     return status;
 }
 
+static int one_size(struct bench *b, fm_upscale *upscale, int k, const struct bench_size *size, struct table *table)
+{
+    char input[BENCH_PATH];
+    const int status = bench_picture(b, size, 0, input) ? with_picture(b, upscale, k, size, input, table) : EXIT_FAILED;
+    unlink(input);
+    return status;
+}
+
 /* Above, time by size; with one network its parts too. Below, time per megapixel: flat when time is linear in pixels. */
 static const struct bench_view views[] = {
     {.y_label = "milliseconds", .log_y = true, .columns = {MEDIAN, COMPUTE, READ, WRITE}, .n_columns = 4},
@@ -105,21 +113,6 @@ static const struct bench_graph graph = {.title = "Time of one picture, file to 
 
 int bench_latency(const struct args *args)
 {
-    struct bench b;
-    struct table table;
-    int status = bench_open(&b, args, &(struct bench_defaults){"512,1024,2048,4096", 5, 20});
-    table_start(&table, columns, N_COLUMNS, b.json);
-    for (int k = 0; k < b.n_networks && status == EXIT_DONE; k++) {
-        fm_upscale *upscale = bench_upscaler(&b, k, &status);
-        for (int i = 0; i < b.n_sizes && upscale && status == EXIT_DONE; i++) {
-            char input[BENCH_PATH];
-            status = bench_picture(&b, &b.size[i], 0, input) ? one_size(&b, upscale, k, &b.size[i], input, &table) : EXIT_FAILED;
-            unlink(input);
-        }
-        fm_upscale_destroy(&upscale);
-    }
-    if (table.n_rows && !bench_save(&b, &table, &graph) && status == EXIT_DONE) status = EXIT_FAILED;
-    table_free(&table);
-    bench_close(&b);
-    return status;
+    const struct bench_defaults defaults = {"512,1024,2048,4096", 5, 20};
+    return bench_by_size(args, &defaults, columns, N_COLUMNS, &graph, one_size);
 }

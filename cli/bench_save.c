@@ -133,3 +133,21 @@ bool bench_save(struct bench *b, const struct table *table, const struct bench_g
     if (b->svg[0]) ok &= save(b, b->svg, table, graph);
     return ok;
 }
+
+int bench_by_size(const struct args *args, const struct bench_defaults *defaults, const struct column *columns, int n_columns,
+    const struct bench_graph *graph, bench_size_fn one)
+{
+    struct bench b;
+    struct table table;
+    int status = bench_open(&b, args, defaults);
+    table_start(&table, columns, n_columns, b.json);
+    for (int k = 0; k < b.n_networks && status == EXIT_DONE; k++) {
+        fm_upscale *upscale = bench_upscaler(&b, k, &status);
+        for (int i = 0; i < b.n_sizes && upscale && status == EXIT_DONE; i++) status = one(&b, upscale, k, &b.size[i], &table);
+        fm_upscale_destroy(&upscale);
+    }
+    if (table.n_rows && !bench_save(&b, &table, graph) && status == EXIT_DONE) status = EXIT_FAILED;
+    table_free(&table);
+    bench_close(&b);
+    return status;
+}

@@ -128,17 +128,6 @@ static const struct bench_graph graph = {.title = "Pictures in one call, file to
 
 int bench_throughput(const struct args *args)
 {
-    struct bench b;
-    struct table table;
-    int status = bench_open(&b, args, &(struct bench_defaults){"512,1024,2048", 1, 20});
-    table_start(&table, columns, N_COLUMNS, b.json);
-    for (int k = 0; k < b.n_networks && status == EXIT_DONE; k++) {
-        fm_upscale *upscale = bench_upscaler(&b, k, &status);
-        for (int i = 0; i < b.n_sizes && upscale && status == EXIT_DONE; i++) status = one_size(&b, upscale, k, &b.size[i], &table);
-        fm_upscale_destroy(&upscale);
-    }
-    if (table.n_rows && !bench_save(&b, &table, &graph) && status == EXIT_DONE) status = EXIT_FAILED;
-    table_free(&table);
-    bench_close(&b);
-    return status;
+    const struct bench_defaults defaults = {"512,1024,2048", 1, 20};
+    return bench_by_size(args, &defaults, columns, N_COLUMNS, &graph, one_size);
 }

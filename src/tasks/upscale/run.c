@@ -17,6 +17,7 @@ struct run {
     struct worker *worker[UPSCALE_WORKERS_MAX];
     int slots;
     struct band tail;          /* the source's: rows that the next unit needs again */
+    int need0, need1;          /* the source's: all rows that it needs */
     atomic_bool out_of_memory; /* the source could not go on */
     double *weight, all_weight;
     atomic_int opened;
@@ -113,13 +114,11 @@ static bool send(struct run *r, struct job *j, int y0, int y1, int code, bool *f
         unit->error = j->error;
     } else {
         const uint64_t start = core_now_ns();
-        int in0, in1, next0 = 1 << 30, next1;
-        job_rows(j, y0, y1, &in0, &in1);
-        unit->code = fill_unit(r, j, unit, in0, in1);
+        unit->code = fill_unit(r, j, unit, r->need0, r->need1);
         if (unit->code == FM_OK && y1 < j->chain->out_h) {
             const int next_end = y1 + j->geometry.tile_h < j->chain->out_h ? y1 + j->geometry.tile_h : j->chain->out_h;
-            job_rows(j, y1, next_end, &next0, &next1);
-            unit->code = keep_tail(r, j, unit, next0);
+            job_rows(j, y1, next_end, &r->need0, &r->need1);
+            unit->code = keep_tail(r, j, unit, r->need0);
             if (unit->code < 0) core_fail_nomem(&unit->error, 0);
         }
         atomic_fetch_add(&j->read_ns, core_now_ns() - start);
@@ -136,6 +135,7 @@ static bool send_picture(struct run *r, struct job *j)
     r->tail.y0 = r->tail.y1 = 0;
     if (code < 0) return send(r, j, 0, 0, code, &failed);
     bool going = true;
+    job_rows(j, 0, j->geometry.tile_h < j->chain->out_h ? j->geometry.tile_h : j->chain->out_h, &r->need0, &r->need1);
     for (int y = 0; y < j->chain->out_h && going && !failed && !is_over(j) && !atomic_load(&r->upscale->cancel);
          y += j->geometry.tile_h) {
         const int y1 = y + j->geometry.tile_h < j->chain->out_h ? y + j->geometry.tile_h : j->chain->out_h;
