@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "convert/split.h"
@@ -20,10 +21,12 @@
 
 /* ---- one axis: which input samples make an output sample, and how much of each ---- */
 
-/* Places are kept as whole numbers of 1 / (2 out) input samples, so that equal phases have equal weights to the last bit. */
+/* Places are kept as whole numbers of 1 / (4 to) input samples, so that equal phases have equal weights to the last bit. */
 struct resample_axis {
     int in, out;
-    bool copies;    /* same size: every sample is itself */
+    int64_t from, to; /* the ratio: as many input samples as output samples are as long */
+    int in_shift, out_shift;
+    bool copies;    /* same grid: every sample is itself */
     int32_t *start; /* [out] */
     float *weights; /* [out][taps] */
     struct pixels_filter filter;
@@ -45,6 +48,19 @@ static double resample_lanczos(double x)
     return fabs(x) < RESAMPLE_LOBES ? resample_sinc(x) * resample_sinc(x / RESAMPLE_LOBES) : 0;
 }
 
+static double resample_triangle(double x)
+{
+    return fabs(x) < 1 ? 1 - fabs(x) : 0;
+}
+
+static const struct resample_curve {
+    int reach; /* zero from there on */
+    double (*at)(double x);
+} resample_curves[] = {
+    [RESAMPLE_LANCZOS] = {RESAMPLE_LOBES, resample_lanczos},
+    [RESAMPLE_BILINEAR] = {1, resample_triangle},
+};
+
 /* To floats whose sum is as near to 1 as it can be: the largest takes what rounding left. */
 static void resample_normalise(const double *exact, int taps, float *weights)
 {
@@ -61,17 +77,29 @@ static void resample_normalise(const double *exact, int taps, float *weights)
     weights[largest] = (float) ((double) weights[largest] + (1 - rounded));
 }
 
+/* Input samples as far apart as the filter's unit is long: it is widened when shrinking. */
+static int64_t resample_longer(const struct resample_axis *a)
+{
+    return a->from > a->to ? a->from : a->to;
+}
+
+/* Where output sample x lies among the input samples. */
+static int64_t resample_centre(const struct resample_axis *a, int64_t x)
+{
+    return (4 * x + 2 + a->out_shift) * a->from - (2 + a->in_shift) * a->to;
+}
+
 /* Weights of one output sample; those of samples outside the picture go to its edge. `whole` taps are all there would be in an
  * endless picture. */
-static void resample_sample(struct resample_axis *a, int x, int64_t first, int64_t whole, double *exact)
+static void resample_sample(
+    struct resample_axis *a, const struct resample_curve *curve, int x, int64_t first, int64_t whole, double *exact)
 {
-    const int64_t centre = (2 * (int64_t) x + 1) * a->in - a->out;
-    const int64_t unit = 2 * (int64_t) (a->in > a->out ? a->in : a->out); /* the filter is widened when shrinking */
+    const int64_t centre = resample_centre(a, x), unit = 4 * resample_longer(a);
     const int taps = a->filter.taps;
     for (int k = 0; k < taps; k++) exact[k] = 0;
     for (int64_t j = first; j < first + whole; j++) {
         const int64_t inside = j < 0 ? 0 : j < a->in ? j : a->in - 1;
-        exact[inside - a->start[x]] += resample_lanczos((double) (j * 2 * a->out - centre) / (double) unit);
+        exact[inside - a->start[x]] += curve->at((double) (j * 4 * a->to - centre) / (double) unit);
     }
     resample_normalise(exact, taps, a->weights + (ptrdiff_t) x * taps);
 }
@@ -86,15 +114,15 @@ static int64_t resample_gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Phases come back after out / gcd samples: where no edge is near, weights are copied from there. */
-static void resample_tabulate(struct resample_axis *a, int64_t whole, double *exact)
+/* Phases come back after to / gcd samples: where no edge is near, weights are copied from there. */
+static void resample_tabulate(struct resample_axis *a, const struct resample_curve *curve, int64_t whole, double *exact)
 {
-    const int64_t reach = 2 * RESAMPLE_LOBES * (int64_t) (a->in > a->out ? a->in : a->out), unit = 2 * (int64_t) a->out;
-    const int64_t period = a->out / resample_gcd(a->in, a->out);
+    const int64_t reach = 4 * curve->reach * resample_longer(a), unit = 4 * a->to;
+    const int64_t period = a->to / resample_gcd(a->from, a->to);
     const int taps = a->filter.taps;
     int64_t inner = -1; /* the first sample no edge is near to */
     for (int x = 0; x < a->out; x++) {
-        const int64_t first = resample_floor_div((2 * (int64_t) x + 1) * a->in - a->out - reach, unit) + 1;
+        const int64_t first = resample_floor_div(resample_centre(a, x) - reach, unit) + 1;
         const int64_t start = first < 0 ? 0 : first < a->in - taps ? first : a->in - taps;
         a->start[x] = (int32_t) start;
         const bool is_inner = first >= 0 && first + whole <= a->in;
@@ -102,7 +130,7 @@ static void resample_tabulate(struct resample_axis *a, int64_t whole, double *ex
         if (is_inner && x - period >= inner)
             memcpy(a->weights + (ptrdiff_t) x * taps, a->weights + (ptrdiff_t) (x - period) * taps, (size_t) taps * sizeof(float));
         else
-            resample_sample(a, x, first, whole, exact);
+            resample_sample(a, curve, x, first, whole, exact);
     }
 }
 
@@ -112,10 +140,18 @@ static void resample_axis_release(struct resample_axis *a)
     core_free(a->weights);
 }
 
-static int resample_axis_make(struct resample_axis *a, int in, int out, struct fm_error *error)
+static int resample_axis_make(
+    struct resample_axis *a, const struct resample_curve *curve, const struct resample_grid *g, struct fm_error *error)
 {
-    *a = (struct resample_axis){.in = in, .out = out, .copies = in == out};
-    const int64_t longer = in > out ? in : out, whole = (2 * RESAMPLE_LOBES * longer + out - 1) / out;
+    const int in = g->in, out = g->out;
+    *a = (struct resample_axis){.in = in,
+        .out = out,
+        .from = g->from ? g->from : in,
+        .to = g->from ? g->to : out,
+        .in_shift = g->in_shift,
+        .out_shift = g->out_shift};
+    a->copies = in == out && a->from == a->to && a->in_shift == a->out_shift;
+    const int64_t whole = (2 * curve->reach * resample_longer(a) + a->to - 1) / a->to;
     a->filter.taps = (int) (whole < in ? whole : in);
     if (a->copies) a->filter.taps = 1;
     size_t weights;
@@ -132,7 +168,7 @@ static int resample_axis_make(struct resample_axis *a, int in, int out, struct f
     a->filter.weights = a->weights;
     double *exact = core_alloc((size_t) a->filter.taps * sizeof *exact);
     if (!exact) return core_fail_nomem(error, (size_t) a->filter.taps * sizeof *exact);
-    resample_tabulate(a, whole, exact);
+    resample_tabulate(a, curve, whole, exact);
     core_free(exact);
     return FM_OK;
 }
@@ -152,18 +188,33 @@ struct resampler {
     bool x_first; /* the order of the passes that is less work for the whole picture */
 };
 
+static bool resample_grid_is_good(const struct resample_grid *g)
+{
+    const bool sides = g->in >= 1 && g->in <= RESAMPLE_SIDE_MAX && g->out >= 1 && g->out <= RESAMPLE_SIDE_MAX;
+    const bool ratio =
+        (!g->from && !g->to) || (g->from >= 1 && g->from <= RESAMPLE_SIDE_MAX && g->to >= 1 && g->to <= RESAMPLE_SIDE_MAX);
+    return sides && ratio && abs(g->in_shift) <= 2 && abs(g->out_shift) <= 2;
+}
+
 int resampler_create(int in_width, int in_height, int out_width, int out_height, struct resampler **out, struct fm_error *error)
 {
+    return resampler_create_as(RESAMPLE_LANCZOS, &(struct resample_grid){.in = in_width, .out = out_width},
+        &(struct resample_grid){.in = in_height, .out = out_height}, out, error);
+}
+
+int resampler_create_as(enum resample_kind kind, const struct resample_grid *x, const struct resample_grid *y,
+    struct resampler **out, struct fm_error *error)
+{
     *out = NULL;
-    const int sides[] = {in_width, in_height, out_width, out_height};
-    for (int i = 0; i < 4; i++)
-        if (sides[i] < 1 || sides[i] > RESAMPLE_SIDE_MAX)
-            return core_fail(error, FM_ERR_ARGUMENT, "cannot resample %d x %d to %d x %d: sides are 1 to %d", in_width, in_height,
-                out_width, out_height, RESAMPLE_SIDE_MAX);
+    if (!resample_grid_is_good(x) || !resample_grid_is_good(y))
+        return core_fail(error, FM_ERR_ARGUMENT, "cannot resample %d x %d to %d x %d: sides are 1 to %d", x->in, y->in, x->out,
+            y->out, RESAMPLE_SIDE_MAX);
+    const int in_width = x->in, in_height = y->in, out_width = x->out, out_height = y->out;
+    const struct resample_curve *const curve = &resample_curves[kind];
     struct resampler *r = core_calloc(1, sizeof *r);
     if (!r) return core_fail_nomem(error, sizeof *r);
-    int code = resample_axis_make(&r->x, in_width, out_width, error);
-    if (code == FM_OK) code = resample_axis_make(&r->y, in_height, out_height, error);
+    int code = resample_axis_make(&r->x, curve, x, error);
+    if (code == FM_OK) code = resample_axis_make(&r->y, curve, y, error);
     if (code != FM_OK) {
         resampler_destroy(&r);
         return code;
