@@ -35,7 +35,7 @@ struct bench {
     const char *what; /* "latency" */
     struct bench_size *size;
     int n_sizes;
-    const char **network; /* by name or file; NULL: plain Lanczos */
+    const char **network; /* by name or file; "lanczos": plain */
     int n_networks;
     struct fm_upscale_params params; /* without the network */
     struct fm_engine_params engine_params;

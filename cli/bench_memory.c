@@ -27,7 +27,7 @@ static bool run_once(struct bench *b, int k, const char *input, const char *limi
     const char *list[32] = {"upscale", input, output, "--quiet", "--overwrite", "--strict"};
     int n = 6;
     bench_result(b, 0, output);
-    if (b->network[k]) list[n++] = "--model", list[n++] = b->network[k];
+    list[n++] = "--model", list[n++] = b->network[k];
     if (limit) list[n++] = "--memory", list[n++] = limit;
     for (int i = 0; i < 5; i++) {
         const char *value = args_value(b->args, passed[i]);

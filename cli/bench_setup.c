@@ -62,7 +62,8 @@ static int read_networks(struct bench *b)
     const int n = b->args->n_words - 1;
     b->network = calloc((size_t) n + 1, sizeof *b->network);
     if (!b->network) return no_memory();
-    for (int i = 0; i < n; i++) b->network[i] = strcmp(b->args->word[i + 1], "lanczos") ? b->args->word[i + 1] : NULL;
+    for (int i = 0; i < n; i++) b->network[i] = b->args->word[i + 1];
+    if (!n) b->network[0] = "lanczos";
     b->n_networks = n ? n : 1;
     return EXIT_DONE;
 }
@@ -178,14 +179,14 @@ fm_upscale *bench_upscaler(struct bench *b, int k, int *status)
     struct fm_upscale_params params = b->params;
     struct fm_error error = {0};
     fm_upscale *upscale = NULL;
-    params.models = b->network[k] ? models : NULL;
+    params.models = models;
     if (bench_engine(b, status) && fm_upscale_create(b->engine, &params, &upscale, &error) < 0) *status = report(&error);
     return upscale;
 }
 
 const char *bench_network_name(const struct bench *b, int k, char *name, size_t size)
 {
-    const char *path = b->network[k] ? b->network[k] : "lanczos", *slash = strrchr(path, '/');
+    const char *path = b->network[k], *slash = strrchr(path, '/');
     snprintf(name, size, "%s", slash ? slash + 1 : path);
     char *dot = strrchr(name, '.');
     if (dot && (!strcmp(dot, ".onnx") || !strcmp(dot, ".param"))) *dot = 0;

@@ -105,7 +105,7 @@ def huge(folder):
     small, large, result = (os.path.join(folder, name) for name in ("2048.png", "4096.png", "huge.png"))
     picture(small, 2048, 2048)
     picture(large, 4096, 4096)
-    for name, turns, more in (("plain Lanczos", 5, ()), ("realesr-animevideov3-x2", 2, ("-m", realesr))):
+    for name, turns, more in (("plain Lanczos", 5, ("-m", "lanczos")), ("realesr-animevideov3-x2", 2, ("-m", realesr))):
         if more and not os.path.exists(realesr):
             skip(name, realesr)
             continue
@@ -127,7 +127,7 @@ def hundred(folder):
     for i in range(100):
         width, height = ((512, 512), (640, 480), (480, 640), (800, 600), (300, 200))[i % 5]
         picture(os.path.join(source, f"{i:03}.png"), width, height, i)
-    for name, more in (("plain Lanczos", ()), ("lanczos2x", ("-m", shipped)), ("acnet_gan", ("-m", acnet))):
+    for name, more in (("plain Lanczos", ("-m", "lanczos")), ("lanczos2x", ("-m", shipped)), ("acnet_gan", ("-m", acnet))):
         if more and not os.path.exists(more[1]):
             skip(name, more[1])
             continue

@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "error.h"
 #include "export.h"
+#include "picture.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,8 +23,9 @@ typedef struct fm_upscale fm_upscale;
 /* Set size to sizeof; zero means the default everywhere. Strings are copied. */
 struct fm_upscale_params {
     size_t size;
-    const char *const *models;  /* networks by name or file, best first, NULL-terminated; NULL or empty: plain Lanczos. A network that
-                                   is missing or does not do is passed over for the next of the same scale, in the end for plain Lanczos */
+    const char *const *models;  /* networks by name or file, best first, NULL-terminated; NULL or empty: the best that came with
+                                   framemill for this scale. "lanczos": none, plain resampling. A network that is missing or does not do is
+                                   passed over for the next of the same scale, in the end for plain Lanczos */
     const char *model_dir;      /* looked in first */
     bool strict;                /* no fallback: an error instead */
     double scale;               /* output size per input size; 0: what the (first) network does */
@@ -87,6 +89,16 @@ FM_API int fm_upscale_describe(fm_upscale *upscale, const struct fm_upscale_file
  * first that failed (its message in error). FM_ERR_CANCELLED: files not yet finished are reported so, nothing half-written is left. */
 FM_API int fm_upscale_run(fm_upscale *upscale, const struct fm_upscale_file *files, int n_files, fm_upscale_report_fn report,
                           fm_upscale_progress_fn progress, void *user, struct fm_error *error);
+/* One picture in memory: the samples are those that upscaling a PNG of it gives, with all threads of the engine on the one picture. *out: all
+ * zero (or empty after fm_picture_destroy): made by the call; else a picture of the result's size, channels and bits, which is written
+ * into: the last call's result, or the caller's own memory. It may not overlap `in`. What one call prepared is kept for the next one of the same
+ * size, so that in a loop nothing but the computing is left. report may be NULL. On failure *out holds nothing sensible, and is empty if it
+ * was. FM_ERR_ARGUMENT; FM_ERR_SHAPE: *out is of another kind, the result would be too large; FM_ERR_CANCELLED; FM_ERR_NOMEM ... */
+FM_API int fm_upscale_picture(fm_upscale *upscale, const struct fm_picture *in, struct fm_picture *out, fm_upscale_report_fn report,
+                              void *user, struct fm_error *error);
+/* The size of the result for a picture of width x height. FM_ERR_ARGUMENT, FM_ERR_SHAPE: it would be too large. */
+FM_API int fm_upscale_size(const fm_upscale *upscale, int width, int height, int *out_width, int *out_height);
+
 FM_API void fm_upscale_cancel(fm_upscale *upscale);
 
 /* For tools that walk folders: can this be a picture, by its name? The canonical name of a format by name or file name ("jpeg" for

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The upscale task through the public functions: pictures as they should be, whatever the network, the tiles and the passes. */
 #define _GNU_SOURCE
+#include <math.h>
+
 #include "upscale_kit.h"
 
 #define PLAIN ((struct fm_upscale_params){.overwrite = true})
@@ -328,8 +330,73 @@ static void fallbacks_are_said(void)
     CHECK_STR(k.model, "lanczos");
     CHECK_HAS(k.notes, "plain Lanczos takes its place");
     k = KIT_RUN(PLAIN, NULL, kit_path("in.png"), kit_path("out.png"));
-    CHECK_HAS(k.notes, "plain Lanczos");
+    CHECK_STR(k.notes, "");
+    CHECK_STR(k.model, "lanczos");
     CHECK_INT(k.last.out_width, 40);
+    kit_drop(&in);
+}
+
+/* A network that changes nothing, for pictures already enlarged: what comes out is the bilinear enlargement, at any ratio. */
+static void pictures_may_be_enlarged_first(void)
+{
+    kit_identity_net(3, 0);
+    kit_metadata("framemill.before", "bilinear");
+    kit_metadata("framemill.range", "0..1");
+    kit_save("first.onnx");
+    struct kit_picture in = kit_make(30, 22, 3, 16), out;
+    kit_write(kit_path("in.png"), &in);
+    struct fm_upscale_params params = PLAIN;
+    params.overwrite = true;
+    for (double scale = 1.5; scale <= 3; scale += 0.5) {
+        params.scale = scale;
+        params.tile = scale == 2 ? 16 : 0;
+        const struct kit_result k = KIT_RUN(params, kit_path("first.onnx"), kit_path("in.png"), kit_path("out.png"));
+        CHECK_INT(k.code, FM_OK);
+        CHECK_HAS(k.how, "bilinear, then");
+        if (k.code < 0 || !kit_read(kit_path("out.png"), &out)) continue;
+        CHECK_INT(out.info.width, (int) (30 * scale));
+        int worst = 0;
+        for (int y = 0; y < out.info.height; y++)
+            for (int x = 0; x < out.info.width * 3; x++) {
+                const double px = fmin(fmax((x / 3 + 0.5) / scale - 0.5, 0), 29), py = fmin(fmax((y + 0.5) / scale - 0.5, 0), 21);
+                const int x0 = (int) px, y0 = (int) py, x1 = x0 < 29 ? x0 + 1 : 29, y1 = y0 < 21 ? y0 + 1 : 21;
+                const uint16_t *a = (const uint16_t *) band_row(&in.rows, y0), *b = (const uint16_t *) band_row(&in.rows, y1);
+                const double top = a[x0 * 3 + x % 3] * (1 - px + x0) + a[x1 * 3 + x % 3] * (px - x0);
+                const double bottom = b[x0 * 3 + x % 3] * (1 - px + x0) + b[x1 * 3 + x % 3] * (px - x0);
+                const int expected = (int) (top * (1 - py + y0) + bottom * (py - y0) + 0.5);
+                const int off = abs(expected - ((const uint16_t *) band_row(&out.rows, y))[x]);
+                worst = off > worst ? off : worst;
+            }
+        CHECK_MSG(worst <= 1, "x%g: %d", scale, worst);
+        kit_drop(&out);
+    }
+    kit_drop(&in);
+    kit_identity_net(3, 0);
+    kit_metadata("framemill.before", "nearest");
+    kit_save("first.onnx");
+    params.strict = true;
+    const struct kit_result k = KIT_RUN(params, kit_path("first.onnx"), kit_path("in.png"), kit_path("out.png"));
+    CHECK_INT(k.code, FM_ERR_FORMAT);
+    CHECK_HAS(k.message, "before");
+}
+
+/* Without a name the shipped networks are looked for; a folder that is given comes before the shipped one. */
+static void no_name_means_a_shipped_network(void)
+{
+    static const char *const none[] = {NULL};
+    kit_double("rt105.onnx", 1);
+    struct kit_picture in = kit_make(20, 20, 3, 8);
+    kit_write(kit_path("in.png"), &in);
+    struct fm_upscale_params params = PLAIN;
+    params.models = none;
+    params.model_dir = kit_folder;
+    struct kit_result k = KIT_RUN(params, NULL, kit_path("in.png"), kit_path("out.png"));
+    CHECK_INT(k.code, FM_OK);
+    CHECK_STR(k.model, "rt105");
+    params.scale = 5;
+    k = KIT_RUN(params, NULL, kit_path("in.png"), kit_path("out.png"));
+    CHECK_STR(k.model, "rt105");
+    CHECK_INT(k.last.out_width, 100);
     kit_drop(&in);
 }
 
@@ -369,6 +436,8 @@ int main(void)
     RUN(ensemble_is_the_mean_of_eight);
     RUN(unbounded_networks_blend);
     RUN(fallbacks_are_said);
+    RUN(no_name_means_a_shipped_network);
+    RUN(pictures_may_be_enlarged_first);
     RUN(broken_networks_make_no_picture);
     kit_end();
     return check_report();

@@ -267,7 +267,7 @@ KIT_UNUSED static struct kit_result kit_run(struct fm_upscale_params params, con
     struct fm_upscale_file files[128];
     int n = 0;
     for (; names[2 * n]; n++) files[n] = (struct fm_upscale_file){.input = names[2 * n], .output = names[2 * n + 1]};
-    const char *models[] = {model, NULL};
+    const char *models[] = {model ? model : "lanczos", NULL};
     params.size = sizeof params;
     if (!params.models) params.models = models;
     fm_upscale *u = NULL;

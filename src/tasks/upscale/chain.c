@@ -51,10 +51,11 @@ static int add_plugins(struct chain *c, enum fm_plugin_when when, struct fm_erro
     return FM_OK;
 }
 
-static int add_resample(struct chain *c, struct fm_error *error)
+static int add_resample(struct chain *c, enum resample_kind kind, struct fm_error *error)
 {
     struct stage *s = add_stage(c, STAGE_RESAMPLE, c->out_w, c->out_h);
-    return resampler_create(s->in_w, s->in_h, s->out_w, s->out_h, &s->resampler, error);
+    const struct resample_grid x = {.in = s->in_w, .out = s->out_w}, y = {.in = s->in_h, .out = s->out_h};
+    return resampler_create_as(kind, &x, &y, &s->resampler, error);
 }
 
 /* How often the network runs: until the result is at least as large as asked for. */
@@ -66,6 +67,23 @@ static int passes_for(const struct network *n, double scale)
     return passes;
 }
 
+static int add_network(struct chain *c, int w, int h, struct fm_error *error)
+{
+    struct stage *s = add_stage(c, STAGE_NETWORK, w, h);
+    s->network = c->params.network;
+    const int code = stage_network_prepare(s, &c->params, error);
+    if (code == FM_OK && !s->exact) c->whole_only = true;
+    return code;
+}
+
+/* A network for pictures that have their size already. */
+static int add_enlarged_first(struct chain *c, struct fm_error *error)
+{
+    snprintf(c->how, sizeof c->how, "bilinear, then %s%s", c->params.network->name, c->params.ensemble ? ", eight turns" : "");
+    const int code = add_resample(c, RESAMPLE_BILINEAR, error);
+    return code < 0 ? code : add_network(c, c->out_w, c->out_h, error);
+}
+
 static int add_passes(struct chain *c, struct fm_error *error)
 {
     const struct network *n = c->params.network;
@@ -75,18 +93,15 @@ static int add_passes(struct chain *c, struct fm_error *error)
         if (w > SIDE_MAX / n->scale || h > SIDE_MAX / n->scale)
             return core_fail(error, FM_ERR_SHAPE, "the result would be too large");
         w *= n->scale, h *= n->scale;
-        struct stage *s = add_stage(c, STAGE_NETWORK, w, h);
-        s->network = n;
-        const int code = stage_network_prepare(s, &c->params, error);
+        const int code = add_network(c, w, h, error);
         if (code < 0) return code;
-        if (!s->exact) c->whole_only = true;
     }
     const bool exact = w == c->out_w && h == c->out_h;
     static const char *const times[] = {
         "", "", " twice", " three times", " four times", " five times", " six times", " seven times", " eight times"};
     snprintf(c->how, sizeof c->how, "%s x%d%s%s%s", n->name, n->scale, times[passes], c->params.ensemble ? ", eight turns" : "",
         exact ? "" : ", then resampled");
-    return exact ? FM_OK : add_resample(c, error);
+    return exact ? FM_OK : add_resample(c, RESAMPLE_LANCZOS, error);
 }
 
 int chain_create(const struct chain_params *params, struct chain **out, struct fm_error *error)
@@ -100,10 +115,11 @@ int chain_create(const struct chain_params *params, struct chain **out, struct f
     c->out_h = chain_scaled(params->height, params->scale);
     int code = c->out_w && c->out_h ? FM_OK : core_fail(error, FM_ERR_SHAPE, "the result would be too large");
     if (code == FM_OK) code = add_plugins(c, FM_PLUGIN_BEFORE, error);
-    if (code == FM_OK && params->network) code = add_passes(c, error);
+    if (code == FM_OK && params->network)
+        code = params->network->enlarged_first ? add_enlarged_first(c, error) : add_passes(c, error);
     if (code == FM_OK && !params->network) {
         snprintf(c->how, sizeof c->how, "plain Lanczos");
-        code = add_resample(c, error);
+        code = add_resample(c, RESAMPLE_LANCZOS, error);
     }
     if (code == FM_OK) code = add_plugins(c, FM_PLUGIN_AFTER, error);
     if (code < 0) chain_unref(&c);

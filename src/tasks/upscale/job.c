@@ -90,9 +90,20 @@ static int check_sides(const struct job *j, struct fm_error *error)
         j->chain->out_h, j->format, limit);
 }
 
+int job_plan(struct job *j, struct fm_error *error)
+{
+    int code = upscale_chain(j, error);
+    if (code == FM_OK && j->upscale->params.compare) {
+        const struct chain_params plain = upscale_chain_params(j, NULL);
+        code = chain_create(&plain, &j->plain, error);
+    }
+    if (code == FM_OK) code = geometry_choose(j, error);
+    if (code == FM_OK) j->written_w = j->plain ? 2 * j->chain->out_w : j->chain->out_w;
+    return code;
+}
+
 static int open_all(struct job *j, struct fm_error *error)
 {
-    const struct upscale *u = j->upscale;
     const uint64_t start = core_now_ns();
     int code = still_open(j->file->input, &j->reader, &j->info, error);
     atomic_fetch_add(&j->read_ns, core_now_ns() - start);
@@ -100,15 +111,8 @@ static int open_all(struct job *j, struct fm_error *error)
     if (j->info.note[0]) job_warn(j, "%s", j->info.note);
     j->meta = still_reader_meta(j->reader);
     code = choose_output(j, error);
-    if (code == FM_OK) code = upscale_chain(j, error);
-    if (code == FM_OK && u->params.compare) {
-        const struct chain_params plain = upscale_chain_params(j, NULL);
-        code = chain_create(&plain, &j->plain, error);
-    }
-    if (code == FM_OK) code = geometry_choose(j, error);
-    if (code < 0) return core_fail_prefix(error, "%s", j->file->input);
-    j->written_w = j->plain ? 2 * j->chain->out_w : j->chain->out_w;
-    return check_sides(j, error);
+    if (code == FM_OK) code = job_plan(j, error);
+    return code < 0 ? core_fail_prefix(error, "%s", j->file->input) : check_sides(j, error);
 }
 
 int job_open(struct job *job)

@@ -61,12 +61,15 @@ struct unit {
     int code;        /* an error of the source: nothing to compute */
     struct fm_error error;
     struct band in, out;
+    bool placed; /* `out` has its memory already, and is not the unit's to enlarge */
 };
 
 int job_create(struct upscale *u, const struct fm_upscale_file *file, int index, int slots, struct job **out);
 void job_destroy(struct job **job); /* accepts NULL contents, sets NULL; the writer has been joined */
 /* Opens the picture and decides everything about it. On failure the job's code and error are set. */
 int job_open(struct job *job);
+/* What job_open decides once info and out_pixels are known: the chain and the pieces. */
+int job_plan(struct job *job, struct fm_error *error);
 void job_warn(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Rows of the picture that rows [y0, y1) of the result need. */
 void job_rows(const struct job *job, int y0, int y1, int *in_y0, int *in_y1);

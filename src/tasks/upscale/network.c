@@ -110,6 +110,11 @@ static int find_scale(struct network *n, struct fm_error *error)
     const int half = n->shrink / 2; /* output pixels missing on the left; negative: too many */
     n->pad = n->shrink > 0 ? (n->shrink + 2 * n->scale - 1) / (2 * n->scale) : 0;
     n->crop = n->pad * n->scale - half;
+    const char *before = metadata(n->graph, "before");
+    n->enlarged_first = before && !strcmp(before, "bilinear");
+    if (before && (!n->enlarged_first || n->scale != 1 || n->shrink))
+        return core_fail(error, FM_ERR_FORMAT, "%s: metadata: before \"%s\" is not bilinear, or the network changes sizes itself",
+            n->graph->source, before);
     const char *said = metadata(n->graph, "scale");
     if (said && strtol(said, NULL, 10) != n->scale)
         return core_fail(

@@ -24,6 +24,7 @@ struct network {
     int multiple;       /* frames must be a multiple of this wide and high */
     enum network_colour colour;
     enum network_range range;
+    bool enlarged_first; /* it works on the picture already enlarged bilinearly, at any ratio; scale is 1 */
     bool studio;        /* luma in BT.601 studio levels (16..235) rather than full */
     char said[256];     /* what was found by probing, for people; "" when the metadata said it all */
 };

@@ -302,6 +302,7 @@ static void report_rest(struct run *r, struct fm_error *error, int *code)
 static int prepare(struct run *r, struct fm_error *error)
 {
     struct upscale *u = r->upscale;
+    upscale_picture_forget(u); /* its memory is for this run */
     const int staffed = upscale_staff(u, r->n_files, error);
     if (staffed < 0) return staffed;
     r->slots = u->slots;

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "model/find.h"
 #include "tasks/upscale/job.h"
+#include "tasks/upscale/shipped.h"
 
 #define DEFAULT_SCALE 2.0
 #define DEFAULT_OVERLAP 10
@@ -38,8 +39,17 @@ static bool scale_suits(const struct upscale *u, const struct network *n)
 
 static int open_networks(struct upscale *u, const char *const *models, struct fm_error *error)
 {
+    const double scale = u->params.scale > 0 ? u->params.scale : DEFAULT_SCALE;
+    const char *shipped[] = {NULL, NULL};
+    if (!models || !models[0]) {
+        models = shipped;
+        shipped[0] = shipped_for(scale, u->params.model_dir);
+        if (!shipped[0] && u->params.strict)
+            return core_fail(error, FM_ERR_IO, "no network was named, and none that came with framemill was found");
+        if (!shipped[0]) note(u, "no network was named, and none that came with framemill was found: plain Lanczos");
+    }
     bool missing = false;
-    for (int i = 0; models && models[i]; i++) {
+    for (int i = 0; models[i] && strcmp(models[i], SHIPPED_PLAIN) != 0; i++) {
         char path[FIND_PATH_MAX];
         struct fm_error why = {0};
         struct network *n = NULL;
@@ -68,7 +78,7 @@ static int open_networks(struct upscale *u, const char *const *models, struct fm
 double upscale_scale(const struct upscale *u)
 {
     if (u->params.scale > 0) return u->params.scale;
-    return u->n_networks ? u->network[0]->scale : DEFAULT_SCALE;
+    return u->n_networks && !u->network[0]->enlarged_first ? u->network[0]->scale : DEFAULT_SCALE;
 }
 
 struct chain_params upscale_chain_params(const struct job *job, const struct network *network)
@@ -209,7 +219,6 @@ int upscale_create(
     u->budget = memory - base;
     code = load_plugins(u, params->plugins, error);
     if (code == FM_OK) code = open_networks(u, params->models, error);
-    if (code == FM_OK && !u->n_networks && !(params->models && params->models[0])) note(u, "no network was named: plain Lanczos");
     /* Only what is copied stays. */
     u->params.models = u->params.plugins = NULL;
     u->params.model_dir = NULL;
@@ -223,6 +232,7 @@ void upscale_destroy(struct upscale **upscale)
     struct upscale *u = *upscale;
     *upscale = NULL;
     if (!u) return;
+    upscale_picture_forget(u);
     for (int i = 0; i < UPSCALE_CHAINS_KEPT; i++) chain_unref(&u->kept[i]);
     for (int i = 0; i < u->n_networks; i++) network_close(&u->network[i]);
     for (int i = 0; i < u->n_plugins; i++) plugin_close(&u->plugin[i]);

@@ -5,6 +5,7 @@
 
 #include "core/threads.h"
 #include "framemill/error.h"
+#include "framemill/picture.h"
 #include "framemill/upscale.h"
 #include "tasks/upscale/chain.h"
 
@@ -29,6 +30,7 @@ struct upscale {
     char *note[UPSCALE_NOTES_MAX];
     int n_notes;
     struct chain *kept[UPSCALE_CHAINS_KEPT]; /* of the last pictures, latest first; the source's */
+    struct picture_work *picture; /* picture.c: what the last picture in memory left for the next */
     atomic_bool cancel;
 };
 
@@ -37,5 +39,12 @@ void upscale_destroy(struct upscale **upscale); /* accepts NULL contents, sets N
 int upscale_describe(struct upscale *u, const struct fm_upscale_file *file, fm_upscale_report_fn report, void *user, struct fm_error *error);
 int upscale_run(struct upscale *u, const struct fm_upscale_file *files, int n_files, fm_upscale_report_fn report,
                 fm_upscale_progress_fn progress, void *user, struct fm_error *error);
+
+/* picture.c: fm_upscale_picture, its pictures checked. */
+int upscale_picture(struct upscale *u, const struct fm_picture *in, struct fm_picture *out, fm_upscale_report_fn report, void *user,
+                    struct fm_error *error);
+void upscale_picture_forget(struct upscale *u);
+/* The size of the result, the plain half of a comparison included; 0: it would be too large. */
+void upscale_size(const struct upscale *u, int width, int height, int *out_width, int *out_height);
 
 #endif

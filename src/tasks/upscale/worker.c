@@ -124,7 +124,8 @@ static int compute(struct worker *w, struct unit *unit, struct fm_error *error)
 {
     struct job *j = unit->job;
     const struct geometry *g = &j->geometry;
-    if (band_reserve(&unit->out, j->out_pixels, j->written_w, unit->y0, unit->y1) < 0) return core_fail_nomem(error, 0);
+    if (!unit->placed && band_reserve(&unit->out, j->out_pixels, j->written_w, unit->y0, unit->y1) < 0)
+        return core_fail_nomem(error, 0);
     int code = ready(w, j->chain, &w->work, error);
     if (code == FM_OK && j->plain) code = ready(w, j->plain, &w->plain, error);
     for (int y = unit->y0; y < unit->y1 && code == FM_OK; y += g->tile_h)
