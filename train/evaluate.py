@@ -9,8 +9,10 @@ bicubic beside them.
 
 Bicubic must come out at 33.66-33.67 (Set5) and 30.24-30.33 (Set14), or the measuring is wrong: then it exits with 1."""
 import argparse
+import math
 import os
 import sys
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -22,12 +24,13 @@ import train
 KNOWN = {("Set5", 2): (33.655, 33.68), ("Set14", 2): (30.235, 30.335)}
 
 
-def enlarge(network, small):
-    """The 8-bit picture. For luma networks the colours are those of the bicubic one, moved to the new luma."""
+def enlarge(network, small, size):
+    """The 8-bit picture of that size. For luma networks the colours are those of the bicubic one, moved to the new luma."""
+    x = train.as_input(small, network.colour)
     with torch.no_grad():
-        result = network(train.as_input(small, network.colour))[0].double().numpy()
+        result = network(train.enlarged(x, size) if network.before else x)[0].double().numpy()
     if network.colour == "luma":
-        plain = pictures.resize(small, network.scale).astype(float)
+        plain = pictures.resize(small, size[0] / small.shape[0], size).astype(float)
         rgb = plain + (result[0] * 255 - pictures.luma(plain))[:, :, None] * (255 / 219)
     else:
         rgb = result.transpose(1, 2, 0) * 255
@@ -37,13 +40,11 @@ def enlarge(network, small):
 def folder_pairs(folder, scale):
     for name in sorted(os.listdir(folder)):
         if name.lower().endswith((".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif")):
-            large = pictures.read(os.path.join(folder, name))
-            large = large[:large.shape[0] // scale * scale, :large.shape[1] // scale * scale]
-            yield name, large, pictures.resize(large, 1 / scale)
+            yield name, *pictures.shrunk(pictures.read(os.path.join(folder, name)), scale)
 
 
 def quality(large, result, scale):
-    a, b = (pictures.crop(pictures.luma(picture), scale) for picture in (large, result))
+    a, b = (pictures.crop(pictures.luma(picture), math.ceil(scale)) for picture in (large, result))
     return pictures.psnr(a, b), pictures.ssim(a, b)
 
 
@@ -51,8 +52,9 @@ def report(title, pairs, nets, scale, each):
     """Prints the mean of every method over the set; bicubic's PSNR."""
     found = {}
     for name, large, small in pairs:
-        results = {"bicubic": pictures.resize(small, scale)}
-        results.update((key, enlarge(network, small)) for key, network in nets.items())
+        size = large.shape[:2]
+        results = {"bicubic": pictures.resize(small, float(scale), size)}
+        results.update((key, enlarge(network, small, size)) for key, network in nets.items())
         for key, result in results.items():
             found.setdefault(key, []).append(quality(large, result, scale))
             if each:
@@ -70,6 +72,7 @@ def main():
     parser.add_argument("names", nargs="+", choices=networks.RECIPES)
     parser.add_argument("--weights", help="a .pt file of train.py, for one name (default: the latest checkpoint)")
     parser.add_argument("--set", action="append", help="Set5, Set14, Kodak24 or a folder; several times")
+    parser.add_argument("--ratio", type=Fraction, help="of enlargement, for networks that were trained for several")
     parser.add_argument("--each", action="store_true", help="also every picture")
     given = parser.parse_args()
     torch.set_num_threads(2)
@@ -78,10 +81,10 @@ def main():
         nets[name] = networks.make(name)
         train.load_weights(nets[name], name, given.weights)
         nets[name].eval()
-    scales = {network.scale for network in nets.values()}
-    if len(scales) > 1:
-        parser.error("networks of different scales")
-    scale = scales.pop()
+    possible = set.intersection(*(set(networks.RECIPES[name].ratios) for name in given.names))
+    if not possible or (given.ratio and given.ratio not in possible):
+        parser.error("there are networks that do not enlarge by that much")
+    scale = given.ratio or (2 if 2 in possible else min(possible))
     wrong = 0
     for chosen in given.set or ["Set5", "Set14", "Kodak24"]:
         pairs = folder_pairs(chosen, scale) if os.path.isdir(chosen) else pictures.pairs(chosen, scale)

@@ -37,6 +37,8 @@ def run_steps(steps, x):
             at = F.prelu(at, rounded(rest[0]))
         elif kind == "silu":
             at = F.silu(at)
+        elif kind == "leaky":
+            at = F.leaky_relu(at, rest[0])
         elif kind == "edges":
             at = F.pad(at, [rest[0]] * 4, "replicate")
         elif kind == "add":
@@ -64,12 +66,16 @@ def write(network, name, metadata):
             graph.node("Pad", [of, graph.whole(f"{step}.pads", around)], out, mode="edge")
         elif kind == "silu":
             graph.node("Mul", [of, graph.node("Sigmoid", [of], f"{step}.sigmoid")], out)
+        elif kind == "leaky":
+            graph.node("LeakyRelu", [of], out, alpha=rest[0])
         elif kind == "add":
             graph.node("Add", [of, rest[0]], out)
         else:
             graph.node("DepthToSpace", [of], out, blocksize=rest[0], mode="CRD")
-    graph.output("output", [1, channels, f"{network.scale}*height", f"{network.scale}*width"])
-    return graph.file(13, metadata, f"{name}: enlarges by {network.scale}")
+    sizes = [side if network.scale == 1 else f"{network.scale}*{side}" for side in ("height", "width")]
+    graph.output("output", [1, channels, *sizes])
+    what = f"sharpens what was enlarged ({network.before})" if network.before else f"enlarges by {network.scale}"
+    return graph.file(13, metadata, f"{name}: {what}")
 
 
 def metadata_of(network, name, version):
@@ -77,13 +83,17 @@ def metadata_of(network, name, version):
              "framemill.name": name, "framemill.version": version, "framemill.licence": "MIT", "framemill.data": PHOTOS}
     if network.colour == "luma":
         found["framemill.levels"] = "studio"
+    if network.before:
+        found["framemill.before"] = network.before
+    if networks.RECIPES[name].clips:
+        found["framemill.data"] += ", after H.264 at CRF 20-35"
     return found
 
 
 def check(network, path, program):
     """Largest difference from the network as trained: of the half-float weights in PyTorch, and of the file in framemill."""
-    large = next(pictures.pairs("Kodak24", network.scale))[2]
-    x = train.as_input(large, network.colour)
+    small = next(pictures.pairs("Kodak24", 2))[2]
+    x = train.as_input(small, network.colour)
     with torch.no_grad():
         trained, halves = network(x).numpy(), run_steps(networks.steps_of(network), x).numpy()
     print(f"half floats against float32 weights: largest difference {np.abs(trained - halves).max():.2e}")

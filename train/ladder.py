@@ -4,8 +4,8 @@
 
     setsid nohup chrt --idle 0 nice -n 19 python3 train/ladder.py --until 17:20 >> train/work/ladder.log 2>&1 &
 
-Each worker takes the network that has done the fewest cycles, smallest first among equals, and trains it one cycle further with
-train.py on one thread: two small networks side by side use two cores better than one network does. train/work/pid holds the
+Names are given in order, each as NAME or NAME:CYCLES. Each worker takes the first that is not being trained, has not done so many
+cycles and has what it begins with, and trains it one cycle further with train.py on one thread: two small networks side by side use two cores better than one network does. train/work/pid holds the
 process group, so that
 
     kill -STOP -- -$(cat train/work/pid)     pauses everything,    kill -CONT -- -$(cat train/work/pid)     goes on,
@@ -40,19 +40,31 @@ def cycles_done(name):
     return found
 
 
+def begun(name):
+    """Is there what it begins with?"""
+    start = networks.RECIPES[name].start
+    return not start or cycles_done(start) > 0
+
+
+def item(text):
+    name, _, cycles = text.partition(":")
+    if name not in networks.RECIPES:
+        raise argparse.ArgumentTypeError(f"no such network: {name}")
+    return name, int(cycles or 1)
+
+
 class Ladder:
-    def __init__(self, names, cycles, deadline):
-        self.names, self.cycles, self.deadline = names, cycles, deadline
-        self.done = {name: cycles_done(name) for name in names}
+    def __init__(self, wanted, deadline):
+        self.wanted, self.deadline = wanted, deadline  # [(name, cycles)]
         self.busy, self.lock = set(), threading.Lock()
         self.stopped = False
 
     def next(self):
         with self.lock:
-            free = [n for n in self.names if n not in self.busy and self.done[n] < self.cycles]
-            if not free:
+            name = next((name for name, cycles in self.wanted if name not in self.busy and cycles_done(name) < cycles
+                         and begun(name)), None)
+            if not name:
                 return None
-            name = min(free, key=lambda n: (self.done[n], self.names.index(n)))
             self.busy.add(name)
             return name
 
@@ -62,13 +74,12 @@ class Ladder:
             if not name:
                 return
             left = (self.deadline - time.monotonic()) / 60
-            limits = ["--threads", "1", "--cycles", str(self.done[name] + 1), "--minutes", f"{left:.1f}"]
+            limits = ["--threads", "1", "--cycles", str(cycles_done(name) + 1), "--minutes", f"{left:.1f}"]
             code = subprocess.call([sys.executable, TRAIN, name] + limits)
             with self.lock:
                 self.busy.discard(name)
-                self.done[name] = cycles_done(name)
                 if code == 1:
-                    self.names = [n for n in self.names if n != name]
+                    self.wanted = [item for item in self.wanted if item[0] != name]
                     print(f"{name}: failed, not tried again", flush=True)
 
     def stop(self, *_):
@@ -77,18 +88,17 @@ class Ladder:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=["rt3", "rt9", "rt14", "rt27"])
+    parser.add_argument("wanted", nargs="+", type=item, metavar="NAME[:CYCLES]")
     parser.add_argument("--until", required=True, metavar="HH:MM", help="UTC")
-    parser.add_argument("--cycles", type=int, default=4, help="at most so many for each (default 4)")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     given = parser.parse_args()
-    unknown = [name for name in given.names if name not in networks.RECIPES]
-    if unknown:
-        parser.error(f"no such network: {', '.join(unknown)}")
-    data.ready(2)
+    for name, _ in given.wanted:
+        recipe = networks.RECIPES[name]
+        for ratio in recipe.ratios:
+            data.ready(data.name_of(ratio, recipe.clips))
     with open(os.path.join(data.WORK, "pid"), "w") as file:
         file.write(f"{os.getpgrp()}\n")
-    ladder = Ladder(given.names, given.cycles, time.monotonic() + 60 * minutes_until(given.until))
+    ladder = Ladder(given.wanted, time.monotonic() + 60 * minutes_until(given.until))
     signal.signal(signal.SIGTERM, ladder.stop)
     workers = [threading.Thread(target=ladder.work) for _ in range(given.workers)]
     for worker in workers:

@@ -13,8 +13,14 @@ straight connection where the shapes allow one. Nothing nonlinear lies within a 
 that one is computed from the factors (a small matrix product) in every step, and the pictures only ever meet the narrow
 network. Training costs as much as training the plain network, and ends higher.
 
-piper is the RGB network of 453,388 parameters: residual blocks with batch norm and SiLU, no skip from the input to the output."""
+piper is the RGB network of 453,388 parameters: residual blocks with batch norm and SiLU, no skip from the input to the output.
+It begins as bilinear enlargement all the same: three of its channels carry the colours through, and its blocks begin with nothing
+to add.
+
+ivs is the luma network of a browser player: it works on a picture that has been enlarged bilinearly, by whatever ratio, so one
+set of weights serves all of them."""
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -55,6 +61,7 @@ def bicubic_phases(scale):
 
 class Ladder(nn.Module):
     colour = "luma"
+    before = None  # what is done to the picture before the network sees it
 
     def __init__(self, width, hidden, scale=2, first=3, last=3, wide=128):
         super().__init__()
@@ -106,8 +113,16 @@ def fold(convolution, norm):
     return kernel.detach(), ((convolution.bias - norm.running_mean) * factor + norm.bias).detach()
 
 
+def bilinear_phases(scale):
+    """Bilinear enlargement as kernels: [scale^2][3][3]."""
+    offset = (np.arange(scale) + 0.5) / scale - 0.5
+    weight = np.maximum(0, 1 - np.abs(np.arange(-1, 2) - offset[:, None]))
+    return torch.tensor(np.einsum("ai,bj->abij", weight, weight).reshape(scale * scale, 3, 3)).float()
+
+
 class Piper(nn.Module):
     colour = "rgb"
+    before = None
 
     def __init__(self, width=64, blocks=6, scale=2):
         super().__init__()
@@ -115,6 +130,21 @@ class Piper(nn.Module):
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.body = nn.ModuleList([Residual(width) for _ in range(blocks)])
         self.tail = nn.Conv2d(width, 3 * scale * scale, 3, padding=1)
+        self.begin_as_bilinear()
+
+    def begin_as_bilinear(self):
+        with torch.no_grad():
+            for block in self.body:
+                block.second_norm.weight.fill_(0.1)
+            self.head.weight[:3] = 0
+            self.head.bias[:3] = 0
+            self.tail.weight.mul_(0.1)
+            self.tail.bias.zero_()
+            for colour in range(3):
+                self.head.weight[colour, colour, 1, 1] = 1
+                own = slice(colour * self.scale ** 2, (colour + 1) * self.scale ** 2)
+                self.tail.weight[own, :3] = 0
+                self.tail.weight[own, colour] = bilinear_phases(self.scale)
 
     def forward(self, rgb):  # [n][3][h][w] in 0..1 -> [n][3][scale h][scale w]
         x = self.head(rgb)
@@ -134,6 +164,35 @@ class Piper(nn.Module):
         yield "shuffle", x, self.scale
 
 
+class Enlarged(nn.Module):
+    colour = "luma"
+    before = "bilinear"
+    scale = 1
+
+    def __init__(self, width=9, convolutions=6, wide=128):
+        super().__init__()
+        inner = [Collapsible(width, width, 3, wide, straight=True, gain=0.5) for _ in range(convolutions - 2)]
+        self.convolutions = nn.ModuleList(
+            [Collapsible(1, width, 3, wide)] + inner + [Collapsible(width, 1, 3, wide, gain=0.1)])
+
+    LEAK = 0.1
+
+    def forward(self, luma):  # [n][1][h][w], Y / 255, enlarged -> the same shape
+        x = luma
+        for convolution in self.convolutions[:-1]:
+            x = F.leaky_relu(convolution(x), self.LEAK)
+        return self.convolutions[-1](x) + luma
+
+    def steps(self):
+        x = "input"
+        for block in self.convolutions[:-1]:
+            x = yield "conv", x, block.kernel().detach(), block.bias.detach(), 1
+            x = yield "leaky", x, self.LEAK
+        last = self.convolutions[-1]
+        x = yield "conv", x, last.kernel().detach(), last.bias.detach(), 1
+        yield "add", x, "input"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is made and trained. A cycle is a whole training with warm-up, cosine and fine-tuning; each later one starts
@@ -144,15 +203,27 @@ class Recipe:
     rate: float = 2e-3             # Adam's, at the top of the first cycle
     later_rate: float = 1e-3       # at the top of later ones
     stages: tuple = field(default=((0.70, 48, 16, "l1"), (1.00, 64, 12, "l2")))  # until this share of a cycle: crop, batch, loss
+    start: str = None              # begins with the weights of this network's first cycle, where their shapes are the same
+    ratios: tuple = (2,)           # of enlargement; a crop is of the size above at 2, and of the same size enlarged at others
+    clips: bool = False            # trained on frames that went through H.264
 
 
+GROWING = ((0.50, 32, 16, "l1"), (0.85, 48, 16, "l1"), (1.00, 48, 16, "l2"))
+NINE, FOURTEEN = dict(width=16, hidden=3, first=5, last=5), dict(width=16, hidden=6)
 RECIPES = {
     "rt3": Recipe(Ladder, dict(width=8, hidden=5)),
-    "rt9": Recipe(Ladder, dict(width=16, hidden=3, first=5, last=5)),
-    "rt14": Recipe(Ladder, dict(width=16, hidden=6)),
+    "rt9": Recipe(Ladder, NINE),
+    "rt14": Recipe(Ladder, FOURTEEN),
     "rt27": Recipe(Ladder, dict(width=16, hidden=11)),
-    "rt105": Recipe(Ladder, dict(width=32, hidden=11), rate=1e-3, later_rate=5e-4),
-    "piper": Recipe(Piper, dict(), rate=5e-4, later_rate=3e-4),
+    "rt105": Recipe(Ladder, dict(width=32, hidden=11), rate=1e-3, later_rate=5e-4, stages=GROWING),
+    "piper": Recipe(Piper, dict(), first_cycle=6000, rate=1e-3, later_rate=5e-4, stages=GROWING),
+    "rt14-x3": Recipe(Ladder, dict(scale=3, **FOURTEEN), first_cycle=4000, start="rt14", ratios=(3,)),
+    "rt14-x4": Recipe(Ladder, dict(scale=4, **FOURTEEN), first_cycle=4000, start="rt14", ratios=(4,)),
+    "piper-x3": Recipe(Piper, dict(scale=3), first_cycle=1000, rate=5e-4, stages=GROWING, start="piper", ratios=(3,)),
+    "piper-x4": Recipe(Piper, dict(scale=4), first_cycle=1000, rate=5e-4, stages=GROWING, start="piper", ratios=(4,)),
+    "ivs": Recipe(Enlarged, dict(), ratios=(Fraction(3, 2), 2, 3)),
+    "rt9-h264": Recipe(Ladder, NINE, first_cycle=4000, rate=1e-3, start="rt9", clips=True),
+    "rt14-h264": Recipe(Ladder, FOURTEEN, first_cycle=4000, rate=1e-3, start="rt14", clips=True),
 }
 
 
@@ -183,7 +254,7 @@ def describe():
         network = make(name)
         folded = sum(t.numel() for step in steps_of(network) for t in step[3:] if torch.is_tensor(t))
         trained = sum(p.numel() for p in network.parameters())
-        print(f"{name:8} {multiplies(network):7} multiply-adds a pixel, {folded:7} numbers when folded, {trained:7} when trained")
+        print(f"{name:8} {multiplies(network):7} multiply-adds a pixel of the input, {folded:7} numbers when folded, {trained:7} when trained")
 
 
 if __name__ == "__main__":

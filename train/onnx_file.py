@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Writes ONNX files: one protobuf message, of which the few fields that a chain of convolutions needs are put together by hand, so
 that no package is needed. The same in reverse would be longer: what was written is checked by running it."""
+import struct
+
 import numpy as np
 
 TYPES = {"float32": 1, "int64": 7, "float16": 10}
@@ -24,10 +26,12 @@ def block(field, data):
 
 
 def attribute(name, value):
-    """An AttributeProto: an integer, a list of integers or a string."""
+    """An AttributeProto: a number, a list of integers or a string."""
     body = block(1, name)
     if isinstance(value, str):
         return body + block(4, value) + number(20, 3)
+    if isinstance(value, float):
+        return body + varint(2 << 3 | 5) + struct.pack("<f", value) + number(20, 1)
     if isinstance(value, int):
         return body + number(3, value) + number(20, 2)
     return body + b"".join(number(8, v) for v in value) + number(20, 7)

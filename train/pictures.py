@@ -9,6 +9,7 @@ import glob
 import math
 import os
 import sys
+from fractions import Fraction
 
 import numpy as np
 from PIL import Image
@@ -91,13 +92,21 @@ def ssim(a, b):
     return np.mean((2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a ** 2 + mean_b ** 2 + c1) * (var_a + var_b + c2)))
 
 
+def shrunk(large, ratio):
+    """The picture cut so that both sizes are whole, and what it is shrunk to."""
+    ratio = Fraction(ratio)
+    height, width = (n // ratio.numerator * ratio.numerator for n in large.shape[:2])
+    large = large[:height, :width]
+    return large, resize(large, float(1 / ratio), (int(height / ratio), int(width / ratio)))
+
+
 def pairs(name, scale):
-    """(name, large, small) of each picture of a test set: Set5 and Set14 with the small pictures as given, Kodak24 shrunk here."""
-    if name == "Kodak24":
-        for path in sorted(glob.glob(os.path.join(DATA, "valid", name, "*"))):
-            large = read(path)
-            large = large[:large.shape[0] // scale * scale, :large.shape[1] // scale * scale]
-            yield os.path.basename(path), large, resize(large, 1 / scale)
+    """(name, large, small) of each picture of a test set: Set5 and Set14 with the small pictures as given, those of Kodak24 and of
+    scales that are not given shrunk here."""
+    folder = os.path.join(DATA, "valid" if name == "Kodak24" else "sr", name)
+    if name == "Kodak24" or not glob.glob(os.path.join(folder, "**", f"*_SRF_{scale}_HR.png"), recursive=True):
+        for path in sorted(glob.glob(os.path.join(folder, "*" if name == "Kodak24" else "**/*_SRF_2_HR.png"), recursive=True)):
+            yield os.path.basename(path), *shrunk(read(path), scale)
         return
     found = glob.glob(os.path.join(DATA, "sr", name, "**", f"*_SRF_{scale}_HR.png"), recursive=True)
     for path in sorted(found):

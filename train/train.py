@@ -49,6 +49,11 @@ def as_luma(output, colour):
     return pictures.luma(np.clip(np.floor(result * 255 + 0.5), 0, 255).transpose(1, 2, 0))
 
 
+def enlarged(x, size):
+    """Bilinear, pixels' centres in place: what a GPU's texture unit does."""
+    return torch.nn.functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+
+
 def load_weights(network, name, path=None):
     state = torch.load(path or file_of(name, ".pt"), map_location="cpu")
     network.load_state_dict(state["average"])
@@ -56,18 +61,20 @@ def load_weights(network, name, path=None):
 
 
 class Validation:
-    """Mean PSNR of luma over Kodak24."""
+    """Mean PSNR of luma over Kodak24; of a network for several ratios, at 2."""
 
-    def __init__(self, network, device):
+    def __init__(self, network, ratio, clips, device):
         self.colour, self.device = network.colour, device
-        self.scale = network.scale
-        self.pairs = [(pictures.crop(pictures.luma(large), self.scale), as_input(small, self.colour))
-                      for _, large, small in pictures.pairs("Kodak24", self.scale)]
+        self.scale = ratio
+        self.pairs = []
+        for _, large, small in data.clip_pairs() if clips else pictures.pairs("Kodak24", ratio):
+            x = as_input(small, self.colour)
+            self.pairs.append((pictures.crop(pictures.luma(large), math.ceil(ratio)), enlarged(x, large.shape[:2]) if network.before else x))
 
     def __call__(self, network):
         network.eval()
         with torch.no_grad():
-            results = [pictures.psnr(pictures.crop(as_luma(network(x.to(self.device)), self.colour), self.scale), y)
+            results = [pictures.psnr(pictures.crop(as_luma(network(x.to(self.device)), self.colour), math.ceil(self.scale)), y)
                        for y, x in self.pairs]
         network.train()
         return float(np.mean(results))
@@ -83,17 +90,28 @@ class Training:
         self.average.load_state_dict(self.network.state_dict())
         self.adam = torch.optim.Adam(self.network.parameters(), lr=0, betas=(0.9, 0.99))
         self.cycle, self.step, self.taken, self.seconds = 0, 0, 0, 0.0
-        self.crops = data.Crops(self.network.colour, self.network.scale, device)
+        self.crops = [data.Crops(self.network.colour, data.name_of(ratio, self.recipe.clips), ratio, device)
+                      for ratio in self.recipe.ratios]
         self.resume()
 
     def resume(self):
-        path = file_of(self.name, ".pt")
-        if not os.path.exists(path):
+        if not os.path.exists(file_of(self.name, ".pt")):
+            if self.recipe.start:
+                self.begin_with(file_of(self.recipe.start, "-cycle1.pt"))
             return
         state = load_weights(self.average, self.name)
         self.network.load_state_dict(state["network"])
         self.adam.load_state_dict(state["adam"])
         self.cycle, self.step, self.taken, self.seconds = state["at"]
+
+    def begin_with(self, path):
+        """Takes what has the same name and shape."""
+        if not os.path.exists(path):
+            sys.exit(f"{self.name} begins with {path}, which is not there: train {self.recipe.start} first")
+        given, own = torch.load(path, map_location="cpu")["average"], self.network.state_dict()
+        own.update({key: value for key, value in given.items() if own[key].shape == value.shape})
+        self.network.load_state_dict(own)
+        self.average.load_state_dict(own)
 
     def save(self):
         state = {"network": self.network.state_dict(), "average": self.average.state_dict(), "adam": self.adam.state_dict(),
@@ -123,7 +141,10 @@ class Training:
         _, crop, batch, kind = next(stage for stage in self.recipe.stages if share < stage[0])
         if self.device != "cpu":
             batch *= 4
-        small, large = self.crops.batch(self.taken, batch, crop)
+        crops = self.crops[self.taken % len(self.crops)]
+        small, large = crops.batch(self.taken, batch, int(crop * 2 / crops.ratio) if self.network.before else crop)
+        if self.network.before:
+            small = enlarged(small, large.shape[-2:])
         for group in self.adam.param_groups:
             group["lr"] = self.rate()
         loss = self.loss(self.network(small.contiguous(memory_format=torch.channels_last)), large, kind)
@@ -149,7 +170,8 @@ def run(training, cycles, minutes, check_every, save_every):
     stop = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.append(True))
-    validation = Validation(training.network, training.device)
+    recipe = training.recipe
+    validation = Validation(training.network, 2 if 2 in recipe.ratios else recipe.ratios[0], recipe.clips, training.device)
     log = file_of(training.name, ".csv")
     if not os.path.exists(log):
         with open(log, "w") as file:
