@@ -14,6 +14,7 @@
 #include "error.h"
 #include "model.h"
 #include "models.h"
+#include "picture.h"
 #include "plan.h"
 #include "session.h"
 #include "tensor.h"

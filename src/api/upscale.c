@@ -6,6 +6,7 @@
 #include "api/objects.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "frame/picture.h"
 #include "media/still.h"
 #include "tasks/upscale/upscale.h"
 
@@ -77,6 +78,22 @@ int fm_upscale_run(fm_upscale *upscale, const struct fm_upscale_file *files, int
         if (code < 0) return code;
     }
     return upscale_run(upscale->task, files, n_files, report, progress, user, error);
+}
+
+int fm_upscale_picture(fm_upscale *upscale, const struct fm_picture *in, struct fm_picture *out, fm_upscale_report_fn report,
+    void *user, struct fm_error *error)
+{
+    if (!upscale || !out) return core_fail(error, FM_ERR_ARGUMENT, "fm_upscale_picture: an argument is missing");
+    int code = picture_check(in, "fm_upscale_picture", error);
+    if (code == FM_OK && out->data) code = picture_check(out, "fm_upscale_picture: the result", error);
+    return code < 0 ? code : upscale_picture(upscale->task, in, out, report, user, error);
+}
+
+int fm_upscale_size(const fm_upscale *upscale, int width, int height, int *out_width, int *out_height)
+{
+    if (!upscale || width < 1 || height < 1 || !out_width || !out_height) return FM_ERR_ARGUMENT;
+    upscale_size(upscale->task, width, height, out_width, out_height);
+    return *out_width && *out_height ? FM_OK : FM_ERR_SHAPE;
 }
 
 void fm_upscale_cancel(fm_upscale *upscale)
