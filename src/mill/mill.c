@@ -367,7 +367,7 @@ static void mill_add_worker(struct mill_metrics *m, struct ring_worker *own, int
 }
 
 /* Against the flow, so that no slot is counted further on than it is counted before. */
-void mill_get_metrics(const struct mill *mill, struct mill_metrics *out)
+void mill_get_metrics(struct mill *mill, struct mill_metrics *out)
 {
     struct ring *const ring = mill->ring;
     *out = (struct mill_metrics){.workers = mill->params.workers};
