@@ -71,6 +71,7 @@ static int add_network(struct chain *c, int w, int h, struct fm_error *error)
 {
     struct stage *s = add_stage(c, STAGE_NETWORK, w, h);
     s->network = c->params.network;
+    s->studio = c->params.studio;
     const int code = stage_network_prepare(s, &c->params, error);
     if (code == FM_OK && !s->exact) c->whole_only = true;
     return code;
@@ -111,8 +112,8 @@ int chain_create(const struct chain_params *params, struct chain **out, struct f
     if (!c) return core_fail_nomem(error, sizeof *c);
     atomic_init(&c->references, 1);
     c->params = *params;
-    c->out_w = chain_scaled(params->width, params->scale);
-    c->out_h = chain_scaled(params->height, params->scale);
+    c->out_w = params->out_w ? params->out_w : chain_scaled(params->width, params->scale);
+    c->out_h = params->out_h ? params->out_h : chain_scaled(params->height, params->scale);
     int code = c->out_w && c->out_h ? FM_OK : core_fail(error, FM_ERR_SHAPE, "the result would be too large");
     if (code == FM_OK) code = add_plugins(c, FM_PLUGIN_BEFORE, error);
     if (code == FM_OK && params->network)
@@ -151,9 +152,10 @@ bool chain_fits(const struct chain *chain, const struct chain_params *p)
 {
     const struct chain_params *c = &chain->params;
     return c->width == p->width && c->height == p->height && c->colours == p->colours && c->alpha == p->alpha &&
-           c->network == p->network && c->scale == p->scale && c->plugins == p->plugins && c->n_plugins == p->n_plugins &&
-           c->ensemble == p->ensemble && c->feather_tile == p->feather_tile && c->overlap == p->overlap &&
-           c->threads == p->threads && c->cpu_flags == p->cpu_flags;
+           c->network == p->network && c->scale == p->scale && c->out_w == p->out_w && c->out_h == p->out_h &&
+           c->studio == p->studio && c->plugins == p->plugins && c->n_plugins == p->n_plugins && c->ensemble == p->ensemble &&
+           c->feather_tile == p->feather_tile && c->overlap == p->overlap && c->threads == p->threads &&
+           c->cpu_flags == p->cpu_flags;
 }
 
 /* ---- stages ---- */
@@ -414,6 +416,16 @@ static int run(struct chain_work *w, const struct band *band, struct rect out, a
     if (code < 0 || !alpha) return code;
     if (linear) alpha_unpremultiply(&w->colour[*colour_out - w->colour], *alpha_out);
     return finish_alpha(w, *alpha_out, error);
+}
+
+int chain_run_window(struct chain_work *work, const struct window *source, struct rect out, atomic_bool *cancel,
+    const struct window **colour_out, struct fm_error *error)
+{
+    struct needed n;
+    find_needed(work->chain, out, &n);
+    const int code = run_stages(work, false, source, n.colour, work->colour, colour_out, cancel, error);
+    if (code == FM_ERR_NOMEM) release_windows(work);
+    return code;
 }
 
 int chain_run(struct chain_work *work, const struct band *band, struct rect out, atomic_bool *cancel,

@@ -28,6 +28,7 @@ struct stage {
     /* STAGE_NETWORK. [1]: for pictures turned by 90 degrees (self-ensemble). */
     const struct network *network;
     struct prepared *ready[2];
+    bool studio;               /* the picture's samples are luma in studio levels */
     bool ensemble;
     bool exact;                /* bounded field: any rectangle by itself; else whole, or feathered tiles */
     int tile, overlap;         /* feathered: core and overlap of a tile in input pixels; tile 0: whole */
@@ -47,6 +48,8 @@ struct chain_params {
     bool alpha;
     const struct network *network; /* NULL: plain Lanczos */
     double scale;              /* of the result */
+    int out_w, out_h;          /* its size where that is not just the scale's; 0: it is */
+    bool studio;               /* one colour, luma in studio levels (16/255 .. 235/255) rather than 0 .. 1 */
     struct plugin *const *plugins;
     int n_plugins;
     bool ensemble;
@@ -91,5 +94,9 @@ uint64_t chain_work_network_ns(struct chain_work *work);
 struct band;
 int chain_run(struct chain_work *work, const struct band *band, struct rect out, atomic_bool *cancel, const struct window **colour_out,
               const struct window **alpha_out, struct fm_error *error);
+
+/* The same for a picture without alpha that is in a window already; it holds at least what chain_need says. */
+int chain_run_window(struct chain_work *work, const struct window *source, struct rect out, atomic_bool *cancel,
+                     const struct window **colour_out, struct fm_error *error);
 
 #endif

@@ -19,15 +19,25 @@ enum { FLIP_X = 1, FLIP_Y = 2, TRANSPOSE = 4, TURNS = 8 };
 
 static const float luma_weight[3] = {0.299f, 0.587f, 0.114f};
 
-static void range_of(const struct network *n, float *a, float *b)
+static bool wants_studio(const struct network *n)
 {
+    return n->studio && n->colour == NETWORK_LUMA;
+}
+
+/* network's value = a * picture's value + b */
+static void range_of(const struct stage *s, float *a, float *b)
+{
+    const struct network *n = s->network;
     static const float scale[] = {[NETWORK_0_1] = 1, [NETWORK_0_255] = 255, [NETWORK_1_1] = 2};
     static const float offset[] = {[NETWORK_0_1] = 0, [NETWORK_0_255] = 0, [NETWORK_1_1] = -1};
     *a = scale[n->range];
     *b = offset[n->range];
-    if (n->studio && n->colour == NETWORK_LUMA) { /* full 0..1 to studio 16/255 .. 235/255, then the network's range */
+    if (wants_studio(n) && !s->studio) { /* full 0..1 to studio 16/255 .. 235/255, then the network's range */
         *b += *a * (16.0f / 255);
         *a *= 219.0f / 255;
+    } else if (!wants_studio(n) && s->studio) {
+        *b -= *a * (16.0f / 219);
+        *a *= 255.0f / 219;
     }
 }
 
@@ -163,7 +173,7 @@ static void fill_frame(const struct stage *s, int turns, const struct window *in
     const int w = turns & TRANSPOSE ? picture.h : picture.w, h = turns & TRANSPOSE ? picture.w : picture.h;
     const ptrdiff_t row = in->at.w;
     float a, b;
-    range_of(n, &a, &b);
+    range_of(s, &a, &b);
     for (int c = 0; c < frame->channels; c++) {
         const int channel = in->channels == 1 ? 0 : n->colour == NETWORK_BGR ? 2 - c : c;
         const float *origin =
@@ -201,7 +211,7 @@ static void take_result(const struct stage *s, int turns, const struct window *r
     const struct rect o = to->at;
     const ptrdiff_t row = result->at.w;
     float a, b;
-    range_of(n, &a, &b);
+    range_of(s, &a, &b);
     const float gain = share / a, shift = -b / a * share;
     for (int c = 0; c < to->channels; c++) {
         for (int y = 0; y < o.h; y++) {
@@ -236,8 +246,8 @@ static int run_piece(const struct stage *s, struct stage_work *w, const struct w
 {
     const struct network *n = s->network;
     const int own = network_channels(n), turns = s->ensemble ? TURNS : 1;
-    const bool plain =
-        n->range == NETWORK_0_1 && !n->studio && n->colour != NETWORK_BGR && own == in->channels && own == to->channels;
+    const bool plain = n->range == NETWORK_0_1 && wants_studio(n) == s->studio && n->colour != NETWORK_BGR && own == in->channels &&
+                       own == to->channels;
     const struct rect wanted = {to->at.x - origin.x, to->at.y - origin.y, to->at.w, to->at.h};
     for (int t = 0; t < turns; t++) {
         const struct rect out = frame_out(s, t, wanted, picture.w, picture.h), need = frame_need(s, t, out);
