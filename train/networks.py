@@ -31,13 +31,15 @@ import pictures
 
 
 class Collapsible(nn.Module):
-    """A size x size convolution with zero padding, given by the product of two factors and, when `straight`, the identity."""
+    """A size x size convolution with zero padding, given by the product of two factors and, when `straight`, the identity. With
+    wide=0 it has one factor: a plain convolution."""
 
     def __init__(self, inputs, outputs, size=3, wide=128, straight=False, gain=1.0):
         super().__init__()
         self.shape = (outputs, inputs, size, size)
-        self.expand = nn.Parameter(torch.randn(wide, inputs * size * size) / (inputs * size * size) ** 0.5)
-        self.shrink = nn.Parameter(torch.randn(outputs, wide) * (gain / wide ** 0.5))
+        middle = wide or outputs
+        self.expand = nn.Parameter(torch.randn(middle, inputs * size * size) * ((1 if wide else gain) / (inputs * size * size) ** 0.5))
+        self.shrink = nn.Parameter(torch.randn(outputs, wide) * (gain / wide ** 0.5)) if wide else None
         self.bias = nn.Parameter(torch.zeros(outputs))
         identity = torch.zeros(self.shape)
         if straight:
@@ -45,7 +47,8 @@ class Collapsible(nn.Module):
         self.register_buffer("identity", identity, persistent=False)
 
     def kernel(self):
-        return (self.shrink @ self.expand).view(self.shape) + self.identity  # [out][in][size][size]
+        product = self.shrink @ self.expand if self.shrink is not None else self.expand
+        return product.view(self.shape) + self.identity  # [out][in][size][size]
 
     def forward(self, x):
         kernel = self.kernel().contiguous(memory_format=torch.channels_last)
@@ -205,6 +208,7 @@ class Recipe:
     stages: tuple = field(default=((0.70, 48, 16, "l1"), (1.00, 64, 12, "l2")))  # until this share of a cycle: crop, batch, loss
     start: str = None              # begins with the weights of this network's first cycle, where their shapes are the same
     ratios: tuple = (2,)           # of enlargement; a crop is of the size above at 2, and of the same size enlarged at others
+    average: float = 0.999         # weight of what was before in the running average of the weights
     clips: bool = False            # trained on frames that went through H.264
 
 

@@ -24,7 +24,6 @@ import data
 import networks
 import pictures
 
-AVERAGE = 0.999
 WARM_UP = 300
 LAST_RATE = 0.01
 HEADER = "cycle,step,rate,loss,kodak_psnr,seconds\n"
@@ -129,6 +128,9 @@ class Training:
         cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
         return top * cosine * min(1, (self.step + 1) / WARM_UP)
 
+    def target(self, small, large):
+        return large
+
     def loss(self, result, target, kind):
         """l2 is the root for each crop: gradients are as large as those of l1, and a rough crop does not outvote smooth ones."""
         if kind == "l1":
@@ -147,12 +149,13 @@ class Training:
             small = enlarged(small, large.shape[-2:])
         for group in self.adam.param_groups:
             group["lr"] = self.rate()
-        loss = self.loss(self.network(small.contiguous(memory_format=torch.channels_last)), large, kind)
+        result = self.network(small.contiguous(memory_format=torch.channels_last))
+        loss = self.loss(result, self.target(small, large), kind)
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
         self.adam.step()
         self.step, self.taken = self.step + 1, self.taken + 1
-        keep = min(AVERAGE, self.taken / (self.taken + 10))
+        keep = min(self.recipe.average, self.taken / (self.taken + 10))
         with torch.no_grad():
             for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values()):
                 mean.lerp_(value, 1 - keep) if mean.is_floating_point() else mean.copy_(value)
