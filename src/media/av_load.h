@@ -8,6 +8,7 @@
 #ifndef FM_MEDIA_AV_LOAD_H
 #define FM_MEDIA_AV_LOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <libavcodec/avcodec.h>
@@ -34,7 +35,8 @@
 
 /* clang-format off */
 #define AV_LOAD_UTIL(X) \
-    X(av_buffer_alloc) X(av_buffer_create) X(av_buffer_ref) X(av_buffer_unref) \
+    X(av_buffer_alloc) X(av_buffer_create) X(av_buffer_pool_get) X(av_buffer_pool_init) \
+    X(av_buffer_pool_uninit) X(av_buffer_ref) X(av_buffer_unref) \
     X(av_channel_layout_copy) X(av_channel_layout_default) X(av_channel_layout_describe) X(av_channel_layout_uninit) \
     X(av_chroma_location_name) X(av_color_primaries_name) X(av_color_range_name) X(av_color_space_name) X(av_color_transfer_name) \
     X(av_compare_ts) X(av_dict_copy) X(av_dict_count) X(av_dict_free) X(av_dict_get) X(av_dict_set) X(av_dict_set_int) \
