@@ -8,12 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "media/media_packet.h"
+
 #define CODED_SIDES_MAX 16
 #define CODED_NONE INT64_MIN /* no such timestamp */
-
-struct coded_ratio {
-    int num, den;
-};
 
 /* Side data: `type` is FFmpeg's number for the kind (AVPacketSideDataType), which it only ever adds to. */
 struct coded_side {
@@ -36,7 +34,7 @@ struct coded_stream {
     int field_order;                                /* AVFieldOrder */
     int range, primaries, transfer, matrix, siting; /* H.273 code points; range as AVColorRange, siting as AVChromaLocation */
     int64_t bit_rate;
-    struct coded_ratio time_base, frame_rate, sample_aspect; /* 0/1: unknown (not the time base) */
+    struct media_ratio time_base, frame_rate, sample_aspect; /* 0/1: unknown (not the time base) */
     const uint8_t *extradata;
     size_t extradata_size;
     int sides; /* of the whole stream: mastering display, light level, rotation, ... */

@@ -19,7 +19,7 @@ struct video_encoder_params {
     const char *preset;         /* shorthand for preset=...; NULL: the encoder's own */
     int width, height;          /* of the frames that will be sent */
     struct video_format format; /* likewise */
-    struct coded_ratio time_base, frame_rate, sample_aspect; /* frame_rate a hint, 0/1 unknown; sample_aspect 0/1 unknown */
+    struct media_ratio time_base, frame_rate, sample_aspect; /* frame_rate a hint, 0/1 unknown; sample_aspect 0/1 unknown */
     int gop;                         /* forced keyframe every so many frames at most; 0: about two seconds, 250 at most */
     int threads;                     /* 0: as many as the machine has */
     bool bit_exact;                  /* no version strings, deterministic where the encoder can */

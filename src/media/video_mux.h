@@ -13,7 +13,6 @@
 #include "media/coded.h"
 
 struct AVFormatContext;
-struct AVPacket;
 
 /* What happens to a stream that the container cannot hold as it is. Whatever is not a plain copy is named in the warnings. */
 enum video_mux_policy {
@@ -34,14 +33,14 @@ struct video_mux_params {
     bool no_copy;     /* the video alone */
     bool bit_exact;   /* no version strings, no dates */
     int video_stream; /* the input's stream that was worked on; -1: its best video */
-    /* The part of the input that was worked on, in the time base of that stream: what lies before `start` or at and after `end` is left
-     * out, and `start` becomes 0. */
-    bool has_start, has_end;
-    int64_t start, end;
+    /* The piece of the input that was worked on, on the container's clock in microseconds (struct video_info's from_us and to_us): what
+     * lies before or at and after is left out, and from_us becomes 0. */
+    bool has_from, has_to;
+    int64_t from_us, to_us;
     /* The picture was turned upright: the rotation of the input is not kept. */
     bool drop_rotation;
     /* Width of a pixel against its height when the input's no longer fits; 0/1: as the coded stream says. */
-    struct coded_ratio sample_aspect;
+    struct media_ratio sample_aspect;
     int64_t interleave_us;        /* how far streams may lie apart before a packet is written without its neighbours; 0: 10 s */
     bool (*cancelled)(void *arg); /* asked before each packet; NULL: never */
     void *cancelled_arg;
@@ -51,6 +50,8 @@ struct video_mux_params {
 
 /* Which container `output` names: the muxer's name ("mp4"), FM_ERR_UNSUPPORTED when its extension or scheme is not known. */
 int video_mux_format(const char *output, const char *format, char *name, size_t size, struct fm_error *error);
+/* Does the container keep a rotation? Where it does not, pictures have to be turned upright. */
+bool video_mux_holds_rotation(const char *output, const char *format);
 /* Must the video's parameter sets be in the stream's header (rather than at each keyframe)? Encoders ask. */
 bool video_mux_global_header(const char *output, const char *format);
 
@@ -72,17 +73,17 @@ int video_assemble_partial(const char *log, const char *input, const char *outpu
 
 struct video_mux;
 
-/* `output`: a file, "-", a URL (rtmp, srt, rtsp, ...), a pattern ("out%05d.png"). `input`: the demuxer whose other packets will come, or NULL;
- * it is read during the call only. */
+/* `output`: a file, "-", a URL (rtmp, srt, rtsp, ...), a pattern ("out%05d.png"). `input`: the demuxer whose other packets will come
+ * (video_source_container), or NULL; it is read during the call only. */
 int video_mux_open(const char *output, const struct coded_stream *stream, const struct AVFormatContext *input,
     const struct video_mux_params *params, struct video_mux **out, char *warnings, size_t warnings_size, struct fm_error *error);
 /* Does the mux want packets of this stream of the input? */
 bool video_mux_wants(const struct video_mux *mux, int input_stream);
 int video_mux_video(struct video_mux *mux, const struct coded_packet *packet, struct fm_error *error);
 /* A packet of the input, in its stream's time base; packets that are not wanted are ignored. The packet stays the caller's. */
-int video_mux_other(struct video_mux *mux, const struct AVPacket *packet, struct fm_error *error);
-/* Everything was given: writes what is held back and gives a file its name. FM_OK or why the result is not whole (then there is none). The mux is
- * to be closed in either case. */
+int video_mux_other(struct video_mux *mux, const struct media_packet *packet, struct fm_error *error);
+/* Everything was given: writes what is held back and gives a file its name. FM_OK or why the result is not whole (then there is none).
+ * The mux is to be closed in either case. */
 int video_mux_finish(struct video_mux *mux, char *warnings, size_t warnings_size, struct fm_error *error);
 /* Without a finish: a file's temporary is removed. */
 void video_mux_close(struct video_mux **mux);
