@@ -16,6 +16,7 @@
 #include "models.h"
 #include "picture.h"
 #include "plan.h"
+#include "quality.h"
 #include "session.h"
 #include "tensor.h"
 #include "upscale.h"
