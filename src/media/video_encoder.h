@@ -14,7 +14,7 @@ struct video_encoder;
 
 struct video_encoder_params {
     const char *name;           /* "libx264"; NULL: the container's default */
-    const char *container;      /* muxer name or file name the packets are for; chooses defaults; NULL: "mp4" */
+    const char *container;      /* muxer's name or name of the file: chooses the encoder and where parameter sets go; NULL: "mp4" */
     const char *const *options; /* "key=value", NULL-terminated; NULL: none. They override the defaults. */
     const char *preset;         /* shorthand for preset=...; NULL: the encoder's own */
     int width, height;          /* of the frames that will be sent */
@@ -32,14 +32,18 @@ struct video_encoder_params {
  * may be NULL. */
 int video_encoder_open(const struct video_encoder_params *params, struct video_encoder **out, char *warnings, size_t warnings_size,
     struct fm_error *error);
+/* Does this container want parameter sets in its header, rather than at each keyframe? */
+bool video_encoder_wants_header(const char *container);
 /* What a muxer or journal needs; the encoder's, valid until it is closed. */
 const struct coded_stream *video_encoder_stream(const struct video_encoder *encoder);
 const char *video_encoder_name(const struct video_encoder *encoder); /* "libx264" */
 
 /* Takes the frame, on success and on failure: it is released when the encoder needs it no more, perhaps later, perhaps on another
  * thread, video_encoder_close at the latest. No pixel is copied where the encoder takes the frame's format. Its pts must be
- * greater than that of the frame before. FM_ERR_AGAIN is never returned: what the encoder has ready is kept for video_encoder_receive. */
-int video_encoder_send(struct video_encoder *encoder, struct video_frame *frame, bool force_key, struct fm_error *error);
+ * greater than that of the frame before. `source`: the decoded frame that the picture was made from, whose captions and HDR side data
+ * go along (looked at during the call; NULL: the frame itself is one). FM_ERR_AGAIN is never returned: what the encoder has ready is kept for video_encoder_receive. */
+int video_encoder_send(struct video_encoder *encoder, struct video_frame *frame, const struct video_frame *source, bool force_key,
+    struct fm_error *error);
 /* No more frames. */
 int video_encoder_flush(struct video_encoder *encoder, struct fm_error *error);
 /* The next packet; the caller's, coded_packet_release. FM_ERR_AGAIN: send more; FM_ERR_EOS: all were given (after a flush). */
