@@ -35,6 +35,7 @@
 
 /* clang-format off */
 #define AV_LOAD_UTIL(X) \
+    X(av_audio_fifo_alloc) X(av_audio_fifo_free) X(av_audio_fifo_read) X(av_audio_fifo_size) X(av_audio_fifo_write) X(av_samples_set_silence) X(av_get_bytes_per_sample) X(av_get_packed_sample_fmt) \
     X(av_buffer_alloc) X(av_buffer_create) X(av_buffer_pool_get) X(av_buffer_pool_init) \
     X(av_buffer_pool_uninit) X(av_buffer_ref) X(av_buffer_unref) \
     X(av_channel_layout_copy) X(av_channel_layout_default) X(av_channel_layout_describe) X(av_channel_layout_uninit) \
@@ -49,16 +50,18 @@
     X(av_pix_fmt_desc_get_id) X(av_pix_fmt_desc_next) X(av_read_image_line2) X(av_reduce) X(av_rescale_q) X(av_rescale_q_rnd) \
     X(av_rescale_rnd) X(av_strdup) X(av_strerror) X(av_version_info)
 #define AV_LOAD_CODEC(X) \
+    X(avcodec_decode_subtitle2) X(avcodec_descriptor_get_by_name) X(avcodec_encode_subtitle) X(avcodec_find_best_pix_fmt_of_list) X(avsubtitle_free) \
     X(av_bsf_alloc) X(av_bsf_free) X(av_bsf_get_by_name) X(av_bsf_init) X(av_bsf_receive_packet) X(av_bsf_send_packet) \
     X(av_codec_is_decoder) X(av_codec_is_encoder) X(av_codec_iterate) X(av_get_profile_name) X(av_new_packet) \
     X(av_packet_add_side_data) X(av_packet_alloc) X(av_packet_clone) X(av_packet_copy_props) X(av_packet_free) \
     X(av_packet_get_side_data) X(av_packet_make_refcounted) X(av_packet_move_ref) X(av_packet_new_side_data) X(av_packet_ref) \
     X(av_packet_rescale_ts) X(av_packet_unref) X(avcodec_alloc_context3) X(avcodec_descriptor_get) X(avcodec_find_decoder) \
     X(avcodec_find_decoder_by_name) X(avcodec_find_encoder) X(avcodec_find_encoder_by_name) X(avcodec_flush_buffers) \
-    X(avcodec_free_context) X(avcodec_get_class) X(avcodec_get_name) X(avcodec_open2) X(avcodec_parameters_alloc) \
+    X(avcodec_free_context) X(avcodec_get_class) X(avcodec_get_name) X(avcodec_open2) X(avcodec_profile_name) X(avcodec_parameters_alloc) \
     X(avcodec_parameters_copy) X(avcodec_parameters_free) X(avcodec_parameters_from_context) X(avcodec_parameters_to_context) \
     X(avcodec_receive_frame) X(avcodec_receive_packet) X(avcodec_send_frame) X(avcodec_send_packet)
 #define AV_LOAD_FORMAT(X) \
+    X(av_codec_get_tag2) X(av_filename_number_test) X(av_get_frame_filename) X(av_guess_codec) \
     X(av_codec_get_id) X(av_codec_get_tag) X(av_find_best_stream) X(av_find_input_format) X(av_guess_format) \
     X(av_guess_frame_rate) X(av_guess_sample_aspect_ratio) X(av_interleaved_write_frame) X(av_read_frame) X(av_seek_frame) \
     X(av_stream_add_side_data) X(av_stream_get_parser) X(av_stream_get_side_data) X(av_stream_new_side_data) X(av_write_frame) \
@@ -104,6 +107,7 @@ int av_load_resample(struct fm_error *error);
 
 /* Why FFmpeg's call failed, on one line: what it said on this thread since av_load_listen, else the name of `code` (an AVERROR). */
 void av_load_listen(void);
+bool av_load_heard(void); /* was anything said since? */
 void av_load_reason(int code, char *text, size_t size);
 /* The fm_err that an AVERROR is: FM_ERR_NOMEM, FM_ERR_FORMAT (invalid data), FM_ERR_UNSUPPORTED (no decoder, no protocol ...),
  * FM_ERR_CANCELLED (AVERROR_EXIT), FM_ERR_EOS, FM_ERR_ARGUMENT (unknown option), FM_ERR_IO for the rest. */
