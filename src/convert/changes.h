@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which tiles of a frame need not be computed again: those whose input, halo included, is what it was in another frame, byte for byte. */
+/* Which tiles of a frame need not be computed again: those whose input, halo included, is what it was in another frame, byte for
+ * byte. */
 #ifndef FM_CONVERT_CHANGES_H
 #define FM_CONVERT_CHANGES_H
 
@@ -24,8 +25,8 @@ int changes_make(struct changes *c, const struct video_format *format, int width
                  unsigned planes);
 void changes_release(struct changes *c);
 
-/* Compares two frames of the format and size. No tile is the same when either is NULL. For subsampled planes the window also holds what
- * the resampler of chroma reaches for. */
+/* Compares two frames of the format and size. No tile is the same when either is NULL. For subsampled planes the window also
+ * holds what the resampler of chroma reaches for. */
 void changes_find(struct changes *c, struct pool *pool, uint32_t cpu_flags, const struct video_frame *before,
                   const struct video_frame *now);
 void changes_none(struct changes *c); /* forgets: no tile is the same */
@@ -37,7 +38,8 @@ static inline bool changes_is_same(const struct changes *c, int column, int row)
 static inline struct rect changes_tile(const struct changes *c, int column, int row)
 {
     const int x = column * c->tile_w, y = row * c->tile_h;
-    return (struct rect){x, y, c->width - x < c->tile_w ? c->width - x : c->tile_w, c->height - y < c->tile_h ? c->height - y : c->tile_h};
+    const int w = c->width - x < c->tile_w ? c->width - x : c->tile_w, h = c->height - y < c->tile_h ? c->height - y : c->tile_h;
+    return (struct rect){x, y, w, h};
 }
 
 #endif

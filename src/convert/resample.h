@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Resampling of any picture size to any other, by regions: an output pixel's value depends only on the picture, never on the region
- * it was computed in. Separable, widened when shrinking (antialiased); edges repeat; weights of a pixel sum to exactly one as far as
- * floats can. The pixel grid is the usual one, outer edges of both pictures meet, unless another is given. */
+/* Resampling of any picture size to any other, by regions: an output pixel's value depends only on the picture, never on the
+ * region it was computed in. Separable, widened when shrinking (antialiased); edges repeat; weights of a pixel sum to exactly one
+ * as far as floats can. The pixel grid is the usual one, outer edges of both pictures meet, unless another is given. */
 #ifndef FM_CONVERT_RESAMPLE_H
 #define FM_CONVERT_RESAMPLE_H
 

@@ -9,7 +9,7 @@
 #define KERNEL_SET(isa_, vector_) \
     static const struct kernel_set kernel_set_##isa_ = { \
         .isa = #isa_, .vector = vector_, .conv = { KERNEL_CONVOLUTIONS(KERNEL_ENTRY, isa_) NULL }, \
-        .rows = &rows_##isa_, .pixels = &pixels_##isa_, \
+        .rows = &rows_##isa_, .pixels = &pixels_##isa_, .planes = &planes_##isa_, \
     };
 
 KERNEL_SET(c, 4)

@@ -104,6 +104,7 @@ struct kernel_set {
     const struct conv_algorithm *conv[KERNEL_ALGORITHM_MAX]; /* NULL-terminated */
     const struct rows_kernels *rows;     /* rows.h */
     const struct pixels_kernels *pixels; /* pixels.h */
+    const struct planes_kernels *planes; /* planes.h */
 };
 
 /* The set for given CPU flags (cpu.h): the best ISA among them. Any thread; never NULL. */

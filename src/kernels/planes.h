@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels on the planes of video: between integers of 8 .. 16 bits and floats, between colour systems, and whether two rectangles are
- * the same. Rows are dense and of any alignment; nothing outside them is read or written. */
+/* Kernels on the planes of video: between integers of 8 .. 16 bits and floats, between colour systems, and whether two rectangles
+ * are the same. Rows are dense and of any alignment; nothing outside them is read or written. */
 #ifndef FM_KERNELS_PLANES_H
 #define FM_KERNELS_PLANES_H
 
@@ -19,6 +19,10 @@ struct planes_store {
     float scale, offset, most;
 };
 
+struct planes_matrix {
+    float m[3][3];
+};
+
 struct planes_kernels {
     void (*load8)(const uint8_t *src, const struct planes_load *form, float *dst, int n);
     void (*load16)(const uint16_t *src, const struct planes_load *form, float *dst, int n);
@@ -27,8 +31,9 @@ struct planes_kernels {
     uint64_t (*store8)(const float *src, const struct planes_store *form, uint8_t *dst, int n);
     uint64_t (*store16)(const float *src, const struct planes_store *form, uint16_t *dst, int n);
 
-    /* dst[i][x] = sum over k < 3 of m[i][k] * src[k][x]. A dst may be a src; a dst that is NULL is left out. */
-    void (*matrix)(const float m[3][3], const float *const src[3], float *const dst[3], int n);
+    /* dst[i][x] = m[i][0] * a[x] + m[i][1] * b[x] + m[i][2] * c[x], i < 3. A dst may be a source; a dst that is NULL is left out. A
+     * sample's bits do not depend on what is beside it. */
+    void (*matrix)(const struct planes_matrix *m, const float *a, const float *b, const float *c, float *const *dst, int n);
 
     /* Are `rows` rows of `bytes` bytes the same? Strides in bytes. */
     bool (*same)(const uint8_t *a, ptrdiff_t a_stride, const uint8_t *b, ptrdiff_t b_stride, size_t bytes, int rows);

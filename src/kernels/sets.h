@@ -7,6 +7,7 @@
 
 struct rows_kernels;
 struct pixels_kernels;
+struct planes_kernels;
 
 #define KERNEL_CONVOLUTIONS(X, isa) \
     X(winograd6, isa) X(winograd4, isa) X(winograd4k5, isa) \
@@ -17,7 +18,8 @@ struct pixels_kernels;
 #define KERNEL_DECLARE_SET(isa) \
     KERNEL_CONVOLUTIONS(KERNEL_DECLARE, isa) \
     extern const struct rows_kernels rows_##isa; \
-    extern const struct pixels_kernels pixels_##isa;
+    extern const struct pixels_kernels pixels_##isa; \
+    extern const struct planes_kernels planes_##isa;
 
 KERNEL_DECLARE_SET(c)
 KERNEL_DECLARE_SET(avx2)

@@ -1,79 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The pixels kernels (kernels/pixels.h) of every ISA that this machine runs, against plain loops:  check_pixels [--seed N] [--count
- * N] [--bench] [NAME...]      NAME: only kernels whose name ("pack8_avx2") contains it  A row that is read ends where its memory
- * ends, so that a step beyond it is a fault; a row that is written is guarded on both sides. Timing is of whole pictures on one
- * thread: conversion of 2048 x 2048 pixels, resampling of 512 x 512 in three colours. */
+/* The pixels kernels (kernels/pixels.h) of every ISA that this machine runs, against plain loops (check_bed.h). Timing is of whole
+ * pictures on one thread: conversion of 2048 x 2048 pixels, resampling of 512 x 512 in three colours. */
 #define _GNU_SOURCE
-#include <sys/mman.h>
-
-#include "check_conv.h"
+#include "check_bed.h"
 #include "convert/pixels.h"
 #include "convert/resample.h"
 #include "kernels/pixels.h"
 
-/* ---- rows ---- */
-
-#define ROWS 8
-#define PAGE 65536 /* a multiple of every page size there is */
-#define GUARD 96   /* bytes */
-
-struct bed { /* the rows of one case */
-    uint64_t random;
-    int round; /* 0: the first */
-    struct {
-        uint8_t *base, *row;
-        size_t size, mapped;
-        bool written;
-    } rows[ROWS];
-    int n;
-};
-
-static void *open_row(struct bed *bed, size_t size, bool written, size_t align)
-{
-    const size_t mapped = (size + 2 * GUARD + PAGE - 1) / PAGE * PAGE;
-    uint8_t *base = mmap(NULL, mapped + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED || bed->n == ROWS) abort();
-    if (mprotect(base + mapped, PAGE, PROT_NONE)) abort();
-    memset(base, 0xa5, mapped);
-    const size_t behind =
-        written ? (GUARD / 2 + (size_t) check_random_int(&bed->random, 0, 15) * align + align - 1) / align * align : 0;
-    uint8_t *row = base + mapped - behind - (size + align - 1) / align * align;
-    bed->rows[bed->n].base = base;
-    bed->rows[bed->n].row = row;
-    bed->rows[bed->n].size = size;
-    bed->rows[bed->n].written = written;
-    bed->rows[bed->n++].mapped = mapped;
-    return row;
-}
-
-static float *open_floats(struct bed *bed, size_t n)
-{
-    float *row = open_row(bed, n * sizeof *row, false, sizeof *row);
-    for (size_t i = 0; i < n; i++) row[i] = check_random_float(&bed->random);
-    return row;
-}
-
-static void close_bed(struct bed *bed, const char *name)
-{
-    for (int i = 0; i < bed->n; i++) {
-        const uint8_t *row = bed->rows[i].row, *end = bed->rows[i].base + bed->rows[i].mapped;
-        bool held = true;
-        for (const uint8_t *p = row - GUARD; p < row; p++) held = held && *p == 0xa5;
-        for (const uint8_t *p = row + bed->rows[i].size; p < end; p++) held = held && *p == 0xa5;
-        CHECK_MSG(held || !bed->rows[i].written, "%s: wrote beside row %d", name, i);
-        munmap(bed->rows[i].base, bed->rows[i].mapped + PAGE);
-    }
-    bed->n = 0;
-}
-
-static int length(struct bed *bed) /* around every vector length, and longer */
-{
-    return check_random_int(&bed->random, 0, 3) ? check_random_int(&bed->random, 1, 70) : check_random_int(&bed->random, 70, 700);
-}
-
 /* ---- cases ---- */
-
-typedef void case_fn(const struct kernel_set *set, struct bed *bed, const char *name);
 
 static unsigned sample(const void *row, int i, int bits)
 {
@@ -264,10 +198,7 @@ static void try_blend(const struct kernel_set *set, struct bed *bed, const char 
         memcmp(part, dst + x0, (size_t) (x1 - x0) * sizeof *part) == 0, "%s: columns [%d, %d) by themselves differ", name, x0, x1);
 }
 
-static const struct {
-    const char *name;
-    case_fn *run;
-} cases[] = {
+static const struct bed_case cases[] = {
     {"unpack8", try_unpack8},
     {"unpack16", try_unpack16},
     {"pack8", try_pack8},
@@ -289,7 +220,7 @@ struct bench {
     int to;
 };
 
-static const struct bench benches[] = {
+static const struct bench pictures[] = {
     {"unpack8 grey", BENCH_UNPACK, 2048, 1, 8, 0},
     {"unpack8 RGB", BENCH_UNPACK, 2048, 3, 8, 0},
     {"unpack8 RGBA", BENCH_UNPACK, 2048, 4, 8, 0},
@@ -310,102 +241,57 @@ static const struct bench benches[] = {
     {"resample /64", BENCH_RESAMPLE, 2048, 3, 0, 32},
 };
 
-static double bench_once(const struct bench *b, uint32_t flags, struct window w[4], struct band *band, const struct resampler *r)
+#define PICTURES (sizeof pictures / sizeof pictures[0])
+
+struct bench_run {
+    const struct bench *b;
+    uint32_t flags;
+    struct window w[4];
+    struct band band;
+    struct resampler *resampler;
+};
+
+static void bench_once(void *run_)
 {
-    const double start = check_seconds();
+    struct bench_run *run = run_;
+    const struct bench *b = run->b;
+    struct window *w = run->w, *alpha = b->channels == 4 ? &w[1] : NULL;
     if (b->job == BENCH_UNPACK)
-        pixels_unpack(NULL, flags, band, b->side, &w[0], b->channels == 4 ? &w[1] : NULL);
+        pixels_unpack(NULL, run->flags, &run->band, b->side, &w[0], alpha);
     else if (b->job == BENCH_PACK)
-        pixels_pack(NULL, flags, &w[0], b->channels == 4 ? &w[1] : NULL, w[0].at, band);
+        pixels_pack(NULL, run->flags, &w[0], alpha, w[0].at, &run->band);
     else
-        (void) resampler_run(r, NULL, flags, &w[0], &w[2], &w[3]);
-    return check_seconds() - start;
+        (void) resampler_run(run->resampler, NULL, run->flags, &w[0], &w[2], &w[3]);
 }
 
-static void bench_case(const struct bench *b, const struct kernel_set *set, const char *name)
+static void bench_picture(int which, const struct kernel_set *set, uint32_t flags, const char *name)
 {
-    const uint32_t flags = strcmp(set->isa, "avx512") == 0 ? CPU_AVX2 | CPU_AVX512
-                           : strcmp(set->isa, "avx2") == 0 ? CPU_AVX2
-                           : strcmp(set->isa, "neon") == 0 ? CPU_NEON
-                                                           : 0;
-    struct window w[4] = {{.channels = 0}};
-    struct band band = {.width = 0};
-    struct resampler *r = NULL;
+    (void) set;
+    const struct bench *b = &pictures[which];
+    struct bench_run run = {.b = b, .flags = flags};
+    struct window *const w = run.w;
     uint64_t random = 1;
     const struct pixel_format format = {b->channels, b->bits};
     if (window_reserve(&w[0], rect_whole(b->side, b->side), pixel_colours(format)) || window_reserve(&w[1], w[0].at, 1) ||
-        window_reserve(&w[2], rect_whole(b->to, b->to), 3) || band_reserve(&band, format, b->side, 0, b->side) ||
-        (b->to && resampler_create(b->side, b->side, b->to, b->to, &r, NULL)))
+        window_reserve(&w[2], rect_whole(b->to, b->to), 3) || band_reserve(&run.band, format, b->side, 0, b->side) ||
+        (b->to && resampler_create(b->side, b->side, b->to, b->to, &run.resampler, NULL)))
         abort();
     for (size_t i = 0; i < window_plane(&w[0]) * (size_t) w[0].channels; i++)
         w[0].data[i] = check_random_float(&random) * 0.5f + 0.5f;
     for (size_t i = 0; i < window_plane(&w[1]); i++) w[1].data[i] = check_random_float(&random) * 0.5f + 0.5f;
-    for (size_t i = 0; i < band_stride(&band) * (size_t) b->side; i++) band.data[i] = (uint8_t) check_random(&random);
-    double best = HUGE_VAL, spent = 0;
-    for (int i = 0; i < 8 || (spent < 0.3 && i < 1000); i++) {
-        const double time = bench_once(b, flags, w, &band, r);
-        spent += time;
-        if (time < best) best = time;
-    }
+    for (size_t i = 0; i < band_stride(&run.band) * (size_t) b->side; i++) run.band.data[i] = (uint8_t) check_random(&random);
+    const double best = bed_time(bench_once, &run);
     const double bytes = b->to ? 4.0 * 3 * ((double) b->side * b->side + (double) b->to * b->to)
                                : (double) b->side * b->side * b->channels * (4 + b->bits / 8);
     printf("%-26s %9.3f ms %8.2f GB/s\n", name, best * 1e3, bytes / best * 1e-9);
     for (int i = 0; i < 4; i++) window_release(&w[i]);
-    band_release(&band);
-    resampler_destroy(&r);
-}
-
-/* ---- the program ---- */
-
-static bool wanted(const char *name, char **names, int n)
-{
-    bool found = n == 0;
-    for (int i = 1; i <= n; i++) found = found || strstr(name, names[i]);
-    return found;
-}
-
-static void check_case(size_t k, const struct kernel_set *set, const char *name, uint64_t seed, int count)
-{
-    atomic_store(&check_faults, 0);
-    for (int i = 0; i < count && !atomic_load(&check_faults); i++) {
-        struct bed bed = {.random = seed + (uint64_t) i * 1000003u, .round = i};
-        cases[k].run(set, &bed, name);
-        close_bed(&bed, name);
-    }
-    if (atomic_load(&check_faults))
-        check_failed++;
-    else
-        check_passed++;
+    band_release(&run.band);
+    resampler_destroy(&run.resampler);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t) time(NULL);
-    int count = 200, names = 0;
-    bool bench = false;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--bench") == 0)
-            bench = true;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
-            seed = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--count") == 0 && i + 1 < argc)
-            count = (int) strtol(argv[++i], NULL, 10);
-        else
-            argv[++names] = argv[i];
-    }
-    if (!bench) printf("seed %" PRIu64 "\n", seed);
-    const struct kernel_set *sets[4];
-    const int n_sets = kernel_sets(sets);
-    char name[64];
-    for (size_t k = 0; bench && k < sizeof benches / sizeof benches[0]; k++)
-        for (int s = 0; s < n_sets; s++) {
-            snprintf(name, sizeof name, "%s %s", benches[k].name, sets[s]->isa);
-            if (wanted(name, argv, names)) bench_case(&benches[k], sets[s], name);
-        }
-    for (size_t k = 0; !bench && k < CASES; k++)
-        for (int s = 0; s < n_sets; s++) {
-            snprintf(name, sizeof name, "%s_%s", cases[k].name, sets[s]->isa);
-            if (wanted(name, argv, names)) check_case(k, sets[s], name, seed, count);
-        }
-    return check_report();
+    struct bed_bench benches[PICTURES];
+    for (size_t i = 0; i < PICTURES; i++) benches[i] = (struct bed_bench){pictures[i].name, bench_picture, (int) i};
+    return bed_main(argc, argv, cases, CASES, benches, PICTURES);
 }

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#define KERNEL_ISA avx512
+#include "kernels/planes.tpl.h"
