@@ -5,7 +5,8 @@
  *     down   the p95 of the last frames misses the budget, or their median does (early), or frames pile up in the queue.
  *            Straight to the best level that is predicted to fit.
  *     up     one level, when a full window shows that the better level would fit with a margin and the queue is short. A climb that
- *            fails makes the next one wait twice as long, and teaches what the level really costs, until the load changes.
+ *            fails makes the next one wait twice as long, and teaches what the level really costs, until the load falls. What was
+ *            taught is doubted after four such waits: the load may have been to blame.
  *
  * At most one step per second. A step waits a moment for a scene cut, where the eye does not see it; longer upwards than downwards,
  * and not at all when frames take twice their budget. Time is what the caller says: no clock, no threads, no allocation. One
@@ -47,19 +48,20 @@ struct deadline_step {
 struct deadline {
     struct deadline_params params;
     int level;
-    uint64_t time[DEADLINE_WINDOW]; /* the last `frames` of them, at this level */
+    uint64_t time[DEADLINE_WINDOW]; /* of the last `frames` frames, all at this level */
     int frames, at;
-    int piled; /* frames in a row with the queue nearly full */
+    int piled;        /* frames in a row with the queue nearly full */
+    bool has_stepped; /* step_ns is of a step, not of the first frame */
     bool has_begun;
-    uint64_t step_ns;       /* of the last step */
-    uint64_t wish_ns;       /* since when a step is wished for ... */
-    int wish;               /* ... -1: up, 1: down, 0: none */
-    uint64_t climb_wait_ns; /* since the last step, before the next climb */
-    bool is_climbing;       /* the last step went up, and has not proved itself */
-    uint64_t climb_p95_ns;  /* below, before that climb */
-    uint64_t failed_p95_ns; /* below, after it failed; 0: not known yet */
-    bool has_failed;
-    double ratio[DEADLINE_LEVELS_MAX]; /* cost of level n by that of n + 1, learned; 0: as the params say */
+    uint64_t step_ns;                  /* of the last step */
+    int wish;                          /* -1: up, 1: down, 0: none ... */
+    uint64_t wish_ns;                  /* ... since then */
+    uint64_t climb_wait_ns;            /* from a step to the next climb */
+    bool is_climbing;                  /* the last step went up, and has not proved itself */
+    uint64_t climb_p95_ns;             /* below, before that climb */
+    bool has_failed;                   /* a climb from this level did */
+    uint64_t failed_p95_ns;            /* at this level afterwards; 0: not known yet */
+    double ratio[DEADLINE_LEVELS_MAX]; /* cost of level n by that of n + 1 as a failed climb showed; 0: as the params say */
 };
 
 void deadline_open(struct deadline *deadline, const struct deadline_params *params);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds scene cuts from small luma pictures: where both the pixels and the histogram change at once by much more than they have
- * lately. Pixels alone change with every pan; histograms alone with every fade. A flash is not a cut: what looks again like the picture
- * before it is the same scene. A few thousand operations a frame. One thread. */
+/* Finds scene cuts from small luma pictures: where both the pixels and the histogram change at once by much more than the pixels have
+ * lately. Pixels alone change with every pan; histograms alone with every fade. Of a flash only the beginning is taken for a cut: what
+ * looks again like the picture before is the same scene. A few thousand operations a frame. One thread. */
 #ifndef FM_MILL_SCENE_H
 #define FM_MILL_SCENE_H
 
@@ -23,7 +23,7 @@ struct scene {
     struct scene_picture last, before; /* the frame before, and the last one of the scene before a cut */
     int frames;                        /* since the cut, or the beginning */
     int since_cut;                     /* frames since a cut that may have been a flash; large: none */
-    double usual;                      /* mean difference of pixels lately */
+    double usual;                      /* difference of pixels lately */
 };
 
 void scene_open(struct scene *scene);

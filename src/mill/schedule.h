@@ -24,52 +24,59 @@
 #define SCHEDULE_SAMPLES 8
 
 enum schedule_state {
+    SCHEDULE_LOST, /* not ready yet, or died and may come back; no trial is judged while there is one */
     SCHEDULE_MEMBER,
     SCHEDULE_LEFT_OUT, /* by the trials, or not in this one */
-    SCHEDULE_LOST,     /* died, and may come back */
     SCHEDULE_GONE,     /* for good */
 };
 
 struct schedule_worker {
     enum schedule_state state;
-    bool is_wanted; /* a member, when it comes back */
-    bool is_warm;   /* its first slot is behind it */
-    double seconds; /* of a slot, as fitted; 0: not known */
-    double alone;   /* as in the trial of all, for the reason */
+    bool is_wanted;  /* chosen by the trials: a member whenever it is there */
+    bool is_warm;    /* its first slot is behind it */
+    double seconds;  /* of a slot, as the weights say; 0: not known */
+    double together; /* the same in the trial of all */
     double sample[SCHEDULE_SAMPLES];
-    int samples;    /* since the trial began; running: summed up */
-    double sum;     /* running: of seconds since the last fit */
-    uint64_t given; /* slots meant for it in this trial */
+    int samples; /* since the trial, or the last fit, began */
+    double sum;  /* of seconds since the last fit */
     uint32_t weight;
     int64_t credit;
     char reason[SCHEDULE_REASON_MAX]; /* why it is left out */
 };
 
+enum schedule_phase {
+    SCHEDULE_TRY_ALL,
+    SCHEDULE_TRY_BEST,
+    SCHEDULE_TRY_FEWER,
+    SCHEDULE_RUN,
+};
+
 struct schedule {
     int workers, slots;
-    bool is_running; /* the trials are over */
-    int trial;       /* members of this trial */
-    int first_trial; /* of the trial of all */
-    int seen;        /* slots done in this trial */
-    uint64_t since_ns, quiet_ns;
-    double rate_best, rate_alone;
+    enum schedule_phase phase;
+    int size;                    /* members of this trial */
+    int seen;                    /* slots done in this trial */
+    uint64_t since_ns, quiet_ns; /* samples begin after both: the trial's begin, the end of what others were at */
+    double rate_all;             /* slots a second in the trial of all */
+    double rate_best;            /* ... and of the best set so far, of ... */
     int size_best;
-    int until_fit;                  /* slots until weights are fitted again */
+    int ranked;                     /* workers in `rank` */
+    int until_fit;                  /* slots */
     int limit;                      /* slots of the ring that are enough */
     int *rank;                      // [workers] fastest first, as the trial of all found them
     double *seconds_best;           // [workers] as in the best trial so far
     struct schedule_worker *worker; // [workers]
 };
 
-/* 0 or FM_ERR_NOMEM. `slots`: of the ring. */
-int schedule_open(struct schedule *schedule, int workers, int slots, uint64_t now_ns);
+/* All workers are lost at first: schedule_regain says who is ready. 0 or FM_ERR_NOMEM. `slots`: of the ring. */
+int schedule_open(struct schedule *schedule, int workers, int slots);
 void schedule_close(struct schedule *schedule); /* also a cleared one */
 
-/* The worker that the next slot is meant for, or SCHEDULE_ANYONE: a member who is free (always so in trials). */
+/* The worker that the next slot is meant for, or SCHEDULE_ANYONE: whichever member is free (always so in trials). */
 int schedule_assign(struct schedule *schedule);
 /* A slot was done, told in the order of ids. True: members or the limit changed. */
 bool schedule_note(struct schedule *schedule, int worker, uint64_t begun_ns, uint64_t done_ns, uint64_t now_ns);
-/* A worker died (`forever`: and does not come back), or is back. True as above. */
+/* A worker died (`forever`: and does not come back), or is ready. True as above. */
 bool schedule_lose(struct schedule *schedule, int worker, bool forever, uint64_t now_ns);
 bool schedule_regain(struct schedule *schedule, int worker, uint64_t now_ns);
 

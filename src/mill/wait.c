@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* syscall */
 #include "mill/wait.h"
 
+#include <time.h>
+
 #include "framemill/error.h"
 
 #if defined(WAIT_FUTEX)
@@ -33,11 +35,22 @@ void wait_close(struct wait_event *event)
 
 /* Sleepers are counted before the kernel compares the ticket, wakes before the sleepers are read, both in the one sequentially
  * consistent order: either the waker sees the sleeper, or the kernel sees the new count and does not let it sleep. */
-void wait_sleep(struct wait_event *event, uint32_t ticket)
+static void wait_on(struct wait_event *event, uint32_t ticket, const struct timespec *longest)
 {
     atomic_fetch_add(&event->sleepers, 1);
-    (void) syscall(SYS_futex, &event->wakes, wait_operation(event, FUTEX_WAIT), ticket, NULL, NULL, 0);
+    (void) syscall(SYS_futex, &event->wakes, wait_operation(event, FUTEX_WAIT), ticket, longest, NULL, 0);
     atomic_fetch_sub(&event->sleepers, 1);
+}
+
+void wait_sleep(struct wait_event *event, uint32_t ticket)
+{
+    wait_on(event, ticket, NULL);
+}
+
+void wait_sleep_for(struct wait_event *event, uint32_t ticket, uint64_t ns)
+{
+    const struct timespec longest = {.tv_sec = (time_t) (ns / 1000000000u), .tv_nsec = (long) (ns % 1000000000u)};
+    wait_on(event, ticket, &longest);
 }
 
 void wait_wake(struct wait_event *event, bool all)
@@ -95,6 +108,22 @@ void wait_sleep(struct wait_event *event, uint32_t ticket)
 {
     pthread_mutex_lock(&event->lock);
     while (atomic_load(&event->wakes) == ticket) pthread_cond_wait(&event->awake, &event->lock);
+    pthread_mutex_unlock(&event->lock);
+}
+
+/* By the calendar's clock, the one that every system's conditions know. It may be set while we sleep, so that no sleep is longer than
+ * a second: callers look at the time again. */
+void wait_sleep_for(struct wait_event *event, uint32_t ticket, uint64_t ns)
+{
+    const uint64_t most = ns < 1000000000u ? ns : 1000000000u;
+    struct timespec until;
+    timespec_get(&until, TIME_UTC);
+    const uint64_t end = (uint64_t) until.tv_nsec + most;
+    until.tv_sec += (time_t) (end / 1000000000u);
+    until.tv_nsec = (long) (end % 1000000000u);
+    pthread_mutex_lock(&event->lock);
+    int late = 0;
+    while (!late && atomic_load(&event->wakes) == ticket) late = pthread_cond_timedwait(&event->awake, &event->lock, &until);
     pthread_mutex_unlock(&event->lock);
 }
 

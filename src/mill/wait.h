@@ -47,6 +47,8 @@ void wait_close(struct wait_event *event); /* nobody sleeps any more */
 uint32_t wait_ticket(const struct wait_event *event);
 /* Returns once there was a wake after the ticket was taken; now and then earlier. */
 void wait_sleep(struct wait_event *event, uint32_t ticket);
+/* The same for at most so long; now and then for less. */
+void wait_sleep_for(struct wait_event *event, uint32_t ticket, uint64_t ns);
 /* Voids all tickets given out and wakes one sleeper, or all. */
 void wait_wake(struct wait_event *event, bool all);
 

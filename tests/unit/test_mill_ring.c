@@ -224,7 +224,8 @@ static void what_a_dead_worker_held_is_found(void)
     CHECK_INT(ring_word_state(word), RING_READING);
     CHECK_INT(ring_word_worker(word), 1);
     CHECK_INT(ring_word_state(atomic_load(&r->slot[1].word)), RING_DONE);
-    CHECK(ring_move(r, 2, RING_READING, RING_READY));
+    CHECK(!ring_give_back(r, 2, 0, RING_NOBODY)); /* not its own */
+    CHECK(ring_give_back(r, 2, 1, RING_NOBODY));
     atomic_store(&r->finished, true);
     shared_work(m, 0, 0);
     struct order o = {.next = 0};
