@@ -55,10 +55,10 @@ int command_bench(const struct args *args)
         const char *name;
         int (*run)(const struct args *args);
     } kinds[] = {{"latency", bench_latency}, {"throughput", bench_throughput}, {"memory", bench_memory}, {"thermal", bench_thermal},
-        {"network", bench_networks}, {"peers", bench_peers}};
+        {"network", bench_networks}, {"quality", bench_quality}, {"peers", bench_peers}};
     for (size_t i = 0; args->n_words && i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(args->word[0], kinds[i].name)) return kinds[i].run(args);
     fprintf(
-        stderr, "framemill bench: expected latency, throughput, memory, thermal, network or peers (see framemill bench --help)\n");
+        stderr, "framemill bench: expected latency, throughput, memory, thermal, network, quality or peers (see framemill bench --help)\n");
     return EXIT_USAGE;
 }

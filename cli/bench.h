@@ -9,7 +9,8 @@
  *     bench_throughput.c  many pictures, one call
  *     bench_memory.c      a process for each picture
  *     bench_thermal.c     a minute of work, second by second
- *     bench_network.c     bare networks on arrays */
+ *     bench_network.c     bare networks on arrays
+ *     bench_quality.c     how good the result is; bench_quality_set.c: the pictures for that */
 #ifndef FM_CLI_BENCH_H
 #define FM_CLI_BENCH_H
 
@@ -86,6 +87,8 @@ const char *bench_network_name(const struct bench *bench, int k, char *name, siz
 /* fm_upscale_run that a signal, or bench_cancel from another thread, ends early. Prints what went wrong but cancelling. */
 int bench_run(struct bench *bench, fm_upscale *upscale, const struct fm_upscale_file *files, int n, fm_upscale_report_fn report,
     fm_upscale_progress_fn progress, void *user);
+/* fm_upscale_picture, ended early in the same way. */
+int bench_run_picture(struct bench *bench, fm_upscale *upscale, const struct fm_picture *in, struct fm_picture *out);
 void bench_cancel(struct bench *bench);
 
 /* What a process of its own needed. */
@@ -109,6 +112,7 @@ struct bench_graph {
     const char *title, *x_label;
     bool log_x;
     int x_column;
+    int labels; /* a column whose texts stand at the points, which no line joins then; 0: lines */
     unsigned groups;
     const struct bench_view *views;
     int n_views;
@@ -121,5 +125,6 @@ int bench_throughput(const struct args *args);
 int bench_memory(const struct args *args);
 int bench_thermal(const struct args *args);
 int bench_networks(const struct args *args);
+int bench_quality(const struct args *args);
 
 #endif

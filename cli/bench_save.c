@@ -18,6 +18,7 @@ struct drawing {
     char group[GROUPS_MAX][96];
     int n_groups, n_panels;
     double *point; /* free from here on */
+    const char **label;
     struct panel panel[VIEWS_MAX];
     struct series line[VIEWS_MAX][LINES_MAX];
 };
@@ -53,13 +54,16 @@ static struct series line_of(struct drawing *d, int group, int column, const cha
     double *x = d->point, *y = d->point + rows;
     int n = 0;
     d->point += 2 * rows;
+    const char **labels = d->graph->labels && !dashed ? d->label : NULL;
+    if (labels) d->label += rows;
     for (int row = 0; row < rows; row++) {
         char text[96];
         if (strcmp(group_of(d, row, text, sizeof text), d->group[group]) != 0) continue;
+        if (labels) labels[n] = d->table->cell[(size_t) row * (size_t) d->table->n_columns + (size_t) d->graph->labels].text;
         x[n] = table_number(d->table, row, d->graph->x_column);
         y[n++] = table_number(d->table, row, column);
     }
-    return (struct series){name, x, y, n, dashed};
+    return (struct series){.name = name, .x = x, .y = y, .n = n, .dashed = dashed, .label = labels};
 }
 
 static bool has_values(const struct series *s)
@@ -90,10 +94,11 @@ static bool draw(struct bench *b, const struct table *table, const struct bench_
 {
     struct drawing *d = calloc(1, sizeof *d);
     double *points = calloc((size_t) table->n_rows * 2 * VIEWS_MAX * LINES_MAX + 1, sizeof *points);
+    const char **labels = calloc((size_t) table->n_rows * VIEWS_MAX * LINES_MAX + 1, sizeof *labels);
     struct fm_engine_info info = {.size = sizeof info};
     char machine[256] = "";
     int status;
-    bool ok = d && points;
+    bool ok = d && points && labels;
     if (bench_engine(b, &status) && fm_engine_get_info(b->engine, &info) == FM_OK)
         snprintf(machine, sizeof machine, "%s, %d processors, %d threads, %s; framemill %s", info.cpu, info.processors,
             info.threads, info.isa, fm_version());
@@ -101,6 +106,7 @@ static bool draw(struct bench *b, const struct table *table, const struct bench_
         d->table = table;
         d->graph = graph;
         d->point = points;
+        d->label = labels;
         find_groups(d);
         for (int i = 0; i < graph->n_views; i++) add_panel(d, &graph->views[i]);
         const struct plot plot = {graph->title, machine, graph->x_label, graph->log_x, d->panel, d->n_panels};
@@ -109,6 +115,7 @@ static bool draw(struct bench *b, const struct table *table, const struct bench_
         errno = ENOMEM;
     }
     free(points);
+    free(labels);
     free(d);
     return ok;
 }

@@ -193,20 +193,38 @@ const char *bench_network_name(const struct bench *b, int k, char *name, size_t 
     return name;
 }
 
-int bench_run(struct bench *b, fm_upscale *upscale, const struct fm_upscale_file *files, int n, fm_upscale_report_fn report_one,
-    fm_upscale_progress_fn progress, void *user)
+/* From here on a signal cancels; false: there was one. */
+static bool begin_run(struct bench *b, fm_upscale *upscale)
 {
-    struct fm_error error = {0};
     pthread_mutex_lock(&b->lock);
     b->running = b->stopped ? NULL : upscale;
     const bool go = b->running != NULL;
     pthread_mutex_unlock(&b->lock);
-    const int code = go ? fm_upscale_run(upscale, files, n, report_one, progress, user, &error) : FM_ERR_CANCELLED;
+    return go;
+}
+
+static int end_run(struct bench *b, int code, const struct fm_error *error)
+{
     pthread_mutex_lock(&b->lock);
     b->running = NULL;
     pthread_mutex_unlock(&b->lock);
-    if (code < 0 && code != FM_ERR_CANCELLED) report(&error);
+    if (code < 0 && code != FM_ERR_CANCELLED) report(error);
     return code;
+}
+
+int bench_run(struct bench *b, fm_upscale *upscale, const struct fm_upscale_file *files, int n, fm_upscale_report_fn report_one,
+    fm_upscale_progress_fn progress, void *user)
+{
+    struct fm_error error = {0};
+    if (!begin_run(b, upscale)) return FM_ERR_CANCELLED;
+    return end_run(b, fm_upscale_run(upscale, files, n, report_one, progress, user, &error), &error);
+}
+
+int bench_run_picture(struct bench *b, fm_upscale *upscale, const struct fm_picture *in, struct fm_picture *out)
+{
+    struct fm_error error = {0};
+    if (!begin_run(b, upscale)) return FM_ERR_CANCELLED;
+    return end_run(b, fm_upscale_picture(upscale, in, out, NULL, NULL, &error), &error);
 }
 
 void bench_cancel(struct bench *b)

@@ -15,6 +15,7 @@
 #define BOTTOM 52      /* x ticks and label */
 #define MARKERS_MAX 40 /* with more points than that the line alone is clearer */
 #define TICKS_MAX 32
+#define LABELS_MAX 512
 
 /* Told apart by people who see colours differently too. */
 static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333"};
@@ -165,10 +166,79 @@ static void draw_axes(FILE *to, const struct axis *x, const struct axis *y, cons
     fputs("</text>\n", to);
 }
 
-static void draw_series(FILE *to, const struct axis *x, const struct axis *y, const struct series *s, const char *colour)
+/* Where labels lie already, in the panel at hand. */
+struct labels {
+    struct box {
+        double x0, y0, x1, y1;
+    } box[LABELS_MAX];
+    int n;
+};
+
+static double overlap(const struct labels *l, const struct box *b)
+{
+    double sum = 0;
+    for (int i = 0; i < l->n; i++) {
+        const double w = fmin(b->x1, l->box[i].x1) - fmax(b->x0, l->box[i].x0),
+                     h = fmin(b->y1, l->box[i].y1) - fmax(b->y0, l->box[i].y0);
+        if (w > 0 && h > 0) sum += w * h;
+    }
+    return sum;
+}
+
+static void keep_free(struct labels *l, const struct box *b)
+{
+    if (l->n < LABELS_MAX) l->box[l->n++] = *b;
+}
+
+/* Right of its point, left of it, above or below: where least is covered. */
+static void draw_label(FILE *to, struct labels *l, double x, double y, const char *text, const char *colour)
+{
+    const double w = 6.2 * (double) strlen(text), h = 12;
+    const struct box places[] = {{x + 7, y - h / 2, x + 7 + w, y + h / 2}, {x - 7 - w, y - h / 2, x - 7, y + h / 2},
+        {x - w / 2, y - 6 - h, x + w / 2, y - 6}, {x - w / 2, y + 6, x + w / 2, y + 6 + h}};
+    const struct box *best = NULL;
+    double least = INFINITY;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const double covered = overlap(l, &places[i]) + (places[i].x0 < LEFT || places[i].x1 > WIDTH ? 1e6 : 0);
+        if (covered < least) least = covered, best = &places[i];
+    }
+    char style[96];
+    snprintf(style, sizeof style, " font-size=\"11\" fill=\"%s\" text-anchor=\"middle\"", colour);
+    text_at(to, (best->x0 + best->x1) / 2, best->y1 - 2, style, text);
+    keep_free(l, best);
+}
+
+static void draw_points(
+    FILE *to, const struct axis *x, const struct axis *y, const struct series *s, const char *colour, struct labels *l)
+{
+    for (int i = 0; i < s->n; i++) {
+        if (!shown(x, s->x[i]) || !shown(y, s->y[i])) continue;
+        const double at_x = place(x, s->x[i]), at_y = place(y, s->y[i]);
+        fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", at_x, at_y, colour);
+        draw_label(to, l, at_x, at_y, s->label[i], colour);
+    }
+}
+
+/* No label shall lie on a point. */
+static void keep_points_free(const struct axis *x, const struct axis *y, const struct panel *panel, struct labels *l)
+{
+    for (int k = 0; k < panel->n_series; k++)
+        for (int i = 0; i < panel->series[k].n && panel->series[k].label; i++) {
+            if (!shown(x, panel->series[k].x[i]) || !shown(y, panel->series[k].y[i])) continue;
+            const double at_x = place(x, panel->series[k].x[i]), at_y = place(y, panel->series[k].y[i]);
+            keep_free(l, &(struct box){at_x - 4, at_y - 4, at_x + 4, at_y + 4});
+        }
+}
+
+static void draw_series(
+    FILE *to, const struct axis *x, const struct axis *y, const struct series *s, const char *colour, struct labels *l)
 {
     bool pen = false;
     int points = 0;
+    if (s->label) {
+        draw_points(to, x, y, s, colour, l);
+        return;
+    }
     fprintf(to, "<path class=\"line\" stroke=\"%s\"%s d=\"", colour, s->dashed ? " stroke-dasharray=\"6 5\"" : "");
     for (int i = 0; i < s->n; i++) {
         const bool here = shown(x, s->x[i]) && shown(y, s->y[i]);
@@ -191,8 +261,11 @@ static void draw_legend(FILE *to, const struct panel *panel, double y)
         const struct series *s = &panel->series[i];
         const double width = 46 + 6.6 * (double) strlen(s->name);
         if (x > LEFT && x + width > WIDTH - RIGHT) break;
-        fprintf(to, "<path class=\"line\" stroke=\"%s\"%s d=\"M%.1f %.1fh22\"/>\n", colours[i % N_COLOURS],
-            s->dashed ? " stroke-dasharray=\"6 5\"" : "", x, y - 4);
+        if (s->label)
+            fprintf(to, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", x + 11, y - 4, colours[i % N_COLOURS]);
+        else
+            fprintf(to, "<path class=\"line\" stroke=\"%s\"%s d=\"M%.1f %.1fh22\"/>\n", colours[i % N_COLOURS],
+                s->dashed ? " stroke-dasharray=\"6 5\"" : "", x, y - 4);
         text_at(to, x + 28, y, "", s->name);
         x += width;
     }
@@ -218,7 +291,9 @@ bool plot_svg(const struct plot *plot, FILE *to)
         const struct axis y = make_axis(panel, 1, false, panel->log_y, panel->from_data, bottom, top);
         draw_legend(to, panel, top - 9);
         draw_axes(to, &x, &y, panel->y_label, i + 1 == plot->n_panels);
-        for (int s = 0; s < panel->n_series; s++) draw_series(to, &x, &y, &panel->series[s], colours[s % N_COLOURS]);
+        struct labels labels = {.n = 0};
+        keep_points_free(&x, &y, panel, &labels);
+        for (int s = 0; s < panel->n_series; s++) draw_series(to, &x, &y, &panel->series[s], colours[s % N_COLOURS], &labels);
     }
     text_at(to, (LEFT + WIDTH - RIGHT) / 2.0, height - 12, " text-anchor=\"middle\"", plot->x_label);
     fputs("</svg>\n", to);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Line plots as SVG: panels above each other that share their x axis, axes with round ticks, a legend. */
+/* Plots as SVG, of lines or of points with names: panels above each other that share their x axis, axes with round ticks, a legend. */
 #ifndef FM_CLI_PLOT_H
 #define FM_CLI_PLOT_H
 
@@ -11,7 +11,8 @@ struct series {
     const char *name;
     const double *x, *y;
     int n;
-    bool dashed; /* a line to compare with */
+    bool dashed;              /* a line to compare with */
+    const char *const *label; /* a text at each point, which no line joins then; NULL: a line */
 };
 
 struct panel {
