@@ -134,6 +134,11 @@ void av_load_listen(void)
     said[0] = 0;
 }
 
+bool av_load_heard(void)
+{
+    return said[0] != 0;
+}
+
 void av_load_reason(int code, char *text, size_t size)
 {
     if (said[0]) {

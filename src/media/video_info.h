@@ -30,6 +30,7 @@ struct media_stream {
     int64_t bit_rate;        /* 0: not known */
     int64_t frames;          /* as the container says; 0: not known */
     bool cover;              /* a picture that belongs to the file (cover art), no video */
+    bool unused;             /* another quality of the same (HLS): its packets do not come */
     bool bitmap_subtitle;    /* subtitles that are pictures */
     /* Video. */
     int width, height;
