@@ -59,8 +59,8 @@ int avcoded_packet(const struct av *av, const struct coded_packet *coded, AVPack
     return core_fail_nomem(error, coded->size);
 }
 
-void avcoded_stream(
-    const struct av *av, const AVCodecContext *encoder, const AVCodecParameters *parameters, struct coded_stream *coded)
+void avcoded_stream(const struct av *av, const AVCodecParameters *parameters, AVRational time_base, AVRational frame_rate,
+    const AVPacketSideData *side, int sides, struct coded_stream *coded)
 {
     const char *pixels = av->av_get_pix_fmt_name(parameters->format);
     *coded = (struct coded_stream){
@@ -82,16 +82,14 @@ void avcoded_stream(
         .matrix = parameters->color_space,
         .siting = parameters->chroma_location,
         .bit_rate = parameters->bit_rate,
-        .time_base = avcoded_ratio(encoder->time_base),
-        .frame_rate = avcoded_ratio(encoder->framerate),
+        .time_base = avcoded_ratio(time_base),
+        .frame_rate = avcoded_ratio(frame_rate),
         .sample_aspect = avcoded_ratio(parameters->sample_aspect_ratio),
         .extradata = parameters->extradata,
         .extradata_size = (size_t) parameters->extradata_size,
     };
-    for (int i = 0; i < encoder->nb_coded_side_data && coded->sides < CODED_SIDES_MAX; i++) {
-        const AVPacketSideData *side = &encoder->coded_side_data[i];
-        coded->side[coded->sides++] = (struct coded_side){side->type, side->data, side->size};
-    }
+    for (int i = 0; i < sides && coded->sides < CODED_SIDES_MAX; i++)
+        coded->side[coded->sides++] = (struct coded_side){side[i].type, side[i].data, side[i].size};
 }
 
 enum AVCodecID avcoded_codec(const struct av *av, const char *name)

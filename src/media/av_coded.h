@@ -12,9 +12,9 @@ void avcoded_wrap(AVPacket *packet, struct coded_packet *coded);
 /* The other way: a reference where the memory is FFmpeg's, a copy where not. `packet` is an empty one. */
 int avcoded_packet(const struct av *av, const struct coded_packet *coded, AVPacket *packet, struct fm_error *error);
 
-/* Parameters of an open encoder. `coded` points into `parameters` and the encoder. */
-void avcoded_stream(
-    const struct av *av, const AVCodecContext *encoder, const AVCodecParameters *parameters, struct coded_stream *coded);
+/* Parameters as ours; `coded` points into them and `sides`. */
+void avcoded_stream(const struct av *av, const AVCodecParameters *parameters, AVRational time_base, AVRational frame_rate,
+    const AVPacketSideData *side, int sides, struct coded_stream *coded);
 /* Fills an output stream: parameters, side data, rates. FM_ERR_UNSUPPORTED: a codec this FFmpeg does not know. */
 int avcoded_fill(const struct av *av, const struct coded_stream *coded, AVStream *stream, struct fm_error *error);
 /* AV_CODEC_ID_NONE: not known. */

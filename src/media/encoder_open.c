@@ -170,7 +170,8 @@ static int describe(
 {
     e->parameters = e->av->avcodec_parameters_alloc();
     if (!e->parameters || e->av->avcodec_parameters_from_context(e->parameters, e->context) < 0) return core_fail_nomem(error, 0);
-    avcoded_stream(e->av, e->context, e->parameters, &e->stream);
+    avcoded_stream(e->av, e->parameters, e->context->time_base, e->context->framerate, e->context->coded_side_data,
+        e->context->nb_coded_side_data, &e->stream);
     const unsigned version = LIBAVCODEC_VERSION_INT;
     snprintf(e->name, sizeof e->name, "%s", codec->name);
     snprintf(e->writer, sizeof e->writer, "%s (libavcodec %u.%u.%u, FFmpeg %s)", codec->name, version >> 16, version >> 8 & 255,

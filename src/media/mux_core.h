@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The mux as video_mux.c and video_assemble.c share it. */
+#ifndef FM_MEDIA_MUX_CORE_H
+#define FM_MEDIA_MUX_CORE_H
+
+#include "media/mux_plan.h"
+#include "media/still_file.h"
+
+struct video_mux {
+    const struct av *av;
+    struct mux_container container;
+    struct video_mux_params params; /* its pointers are used during opening only, but for `cancelled` */
+    AVFormatContext *out;
+    char *path; /* of an ordinary file */
+    struct still_file file;
+    bool has_file, has_header, is_ordered, is_failed;
+    AVStream *video;
+    AVRational video_base;
+    int64_t video_dts; /* of the last packet, in the output's time base */
+    struct mux_track *tracks;
+    int count, main; /* streams of the input; the one that was worked on */
+    AVRational origin_base;
+    int64_t origin; /* what becomes 0 */
+    AVPacket *scratch;
+    uint64_t bytes;
+};
+
+/* `is_ordered`: packets of all streams will come in the order in which they are to be written, none is held back. */
+int mux_core_open(const char *output, const struct coded_stream *stream, const AVFormatContext *input,
+    const struct video_mux_params *params, bool is_ordered, struct video_mux **out, struct warn warn, struct fm_error *error);
+/* A packet of the input. *is_past: it lies behind the piece that is wanted. */
+int mux_core_packet(struct video_mux *mux, const AVPacket *packet, struct fm_error *error);
+/* Is nothing more to be expected of any stream whose packets come regularly? */
+bool mux_core_is_past(const struct video_mux *mux);
+/* FM_ERR_ARGUMENT: the output is there and may not be replaced. */
+int mux_core_check_place(const struct av *av, const char *output, const struct mux_container *c,
+    const struct video_mux_params *params, struct fm_error *error);
+
+/* mux_open.c: for video_mux.c. */
+int mux_open_output(
+    struct video_mux *mux, const char *output, const AVFormatContext *input, struct warn warn, struct fm_error *error);
+
+#endif
