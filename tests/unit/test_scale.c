@@ -37,14 +37,33 @@ static struct axis axis_of(int n, int j, double cell_in, double site_in, double 
     return (struct axis){n, (place - site_in) / cell_in, step > 1 ? step : 1};
 }
 
+#define REACH 64
+
+/* Weights of samples around a place, the first of them in *first; returns how many. */
+static int weigh(enum resample_kind kind, struct axis a, double weights[REACH], int *first)
+{
+    const int last = (int) ceil(a.at + 3 * a.wide) + 1;
+    *first = (int) floor(a.at - 3 * a.wide) - 1;
+    if (last - *first >= REACH) abort();
+    for (int i = *first; i <= last; i++) weights[i - *first] = curve(kind, (i - a.at) / a.wide);
+    return last - *first + 1;
+}
+
+static int edge(int i, int n)
+{
+    return i < 0 ? 0 : i < n ? i : n - 1;
+}
+
 static double define(enum resample_kind kind, const struct video_frame *from, int plane, struct axis x, struct axis y)
 {
-    double sum = 0, all = 0;
-    for (int i = (int) floor(y.at - 3 * y.wide) - 1; i <= (int) ceil(y.at + 3 * y.wide) + 1; i++)
-        for (int j = (int) floor(x.at - 3 * x.wide) - 1; j <= (int) ceil(x.at + 3 * x.wide) + 1; j++) {
-            const double w = curve(kind, (i - y.at) / y.wide) * curve(kind, (j - x.at) / x.wide);
+    double across[REACH], along[REACH], sum = 0, all = 0;
+    int top, left;
+    const int rows = weigh(kind, y, across, &top), columns = weigh(kind, x, along, &left);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            const double w = across[i] * along[j];
             all += w;
-            if (w != 0) sum += w * video_get(from, plane, j < 0 ? 0 : j < x.n ? j : x.n - 1, i < 0 ? 0 : i < y.n ? i : y.n - 1);
+            if (w != 0) sum += w * video_get(from, plane, edge(left + j, x.n), edge(top + i, y.n));
         }
     return sum / all;
 }
