@@ -40,6 +40,15 @@ static bool wrong(const struct args *args, const char *text, const char *what)
     return false;
 }
 
+/* Is the word one of "[this|that]"? Values that may be left out are taken only then. */
+static bool is_alternative(const char *alternatives, const char *word)
+{
+    const size_t length = strlen(word);
+    for (const char *p = alternatives + 1; length && *p && *p != ']'; p += strcspn(p, "|]") + (p[strcspn(p, "|]")] == '|'))
+        if (!strncmp(p, word, length) && strchr("|]", p[length])) return true;
+    return false;
+}
+
 bool args_parse(struct args *args, const char *command, int argc, char **argv, int first)
 {
     *args = (struct args){.command = command};
@@ -68,6 +77,9 @@ bool args_parse(struct args *args, const char *command, int argc, char **argv, i
         const char *value = equals ? equals + 1 : !is_long && name[1] ? name + 1 : NULL;
         if (!o->argument[0]) {
             if (value) return wrong(args, text, "takes no value");
+        } else if (o->argument[0] == '[' && o->argument[strlen(o->argument) - 1] == ']') {
+            if (!value && i + 1 < argc && is_alternative(o->argument, argv[i + 1])) value = argv[++i];
+            if (value && !is_alternative(o->argument, value)) return wrong(args, text, "takes no such value");
         } else if (!value) {
             if (i + 1 >= argc) return wrong(args, text, "needs a value");
             value = argv[++i];

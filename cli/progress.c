@@ -73,8 +73,12 @@ static void draw(struct progress *progress)
         snprintf(left, sizeof left, "  %d:%02d:%02d left", whole / 3600, whole / 60 % 60, whole % 60);
     else if (known)
         snprintf(left, sizeof left, "  %d:%02d left", whole / 60, whole % 60);
-    int used = snprintf(line, sizeof line, "%3d %%  %s%d/%d %s%s", (int) (progress->share * 100), bar, progress->finished,
-        progress->files, progress->files == 1 ? "picture" : "pictures", left);
+    char fps[32] = "", all[24] = "", share[16] = "     ";
+    if (progress->fps > 0) snprintf(fps, sizeof fps, "  %.1f fps", progress->fps);
+    if (progress->files > 0) snprintf(all, sizeof all, "/%d", progress->files);
+    if (progress->share > 0) snprintf(share, sizeof share, "%3d %%", (int) (progress->share * 100));
+    int used = snprintf(line, sizeof line, "%s  %s%d%s %s%s%s%s", share, bar, progress->finished, all,
+        progress->what ? progress->what : "picture", progress->files == 1 ? "" : "s", fps, left);
     if (used >= (int) sizeof line) used = (int) sizeof line - 1;
     if (used > wide - 1) used = wide > 1 ? wide - 1 : 0;
     fprintf(stderr, "\r%.*s%*s", used, line, progress->drawn > used ? progress->drawn - used : 0, "");
@@ -88,6 +92,10 @@ static void write_state(const struct progress *progress)
     json_number(stderr, progress->share, 4);
     fputs(", \"elapsed_s\": ", stderr);
     json_number(stderr, progress_seconds(progress), 3);
+    if (progress->fps > 0) {
+        fputs(", \"fps\": ", stderr);
+        json_number(stderr, progress->fps, 2);
+    }
     fputs(", \"left_s\": ", stderr);
     json_number(stderr, progress->left_s < 0 ? NAN : progress->left_s, 1);
     fputs("}\n", stderr);

@@ -14,6 +14,8 @@ struct progress {
     bool quiet;
     double started_ms, seen_ms, shown_ms;
     int finished, files;
+    const char *what; /* "frame"; NULL: "picture" */
+    double fps;       /* shown when it is more than 0 */
     double share, left_s; /* how much is done; how long it will take, smoothed; negative: not known yet */
     int drawn;            /* columns that the bar takes now; 0: it is not there */
     bool said_all;        /* the last state was shown */

@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "interrupt.h"
+#include "upscale_video.h"
 #include "walk.h"
 
 struct job {
@@ -286,7 +287,7 @@ int command_upscale(const struct args *args)
     if (status == EXIT_DONE) {
         signal(SIGPIPE, SIG_IGN); /* whoever reads our report may leave: the pictures are finished all the same */
         interrupt_start();
-        status = upscale(&settings);
+        status = settings.is_video ? upscale_video(&settings, args) : upscale(&settings);
         interrupt_stop();
     }
     settings_free(&settings);

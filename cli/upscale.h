@@ -4,7 +4,8 @@
  *     upscale_options.c   options -> settings
  *     upscale_files.c     what is named -> pictures, each with its input and output
  *     upscale.c           runs them
- *     upscale_report.c    says what became of them */
+ *     upscale_report.c    says what became of them
+ *     upscale_video.c     videos, one after the other */
 #ifndef FM_CLI_UPSCALE_H
 #define FM_CLI_UPSCALE_H
 
@@ -24,7 +25,7 @@ struct settings {
     const char *suffix; /* "" when there is none */
     bool skip_existing, dry_run, json, verbose, quiet;
     enum progress_mode progress;
-    bool gpu_wanted;
+    bool gpu_wanted, is_video;
     bool terminal;                /* somebody looks at standard error */
     const char **model, **plugin; /* NULL-terminated, what params point to */
     char **text;                  /* owned strings */

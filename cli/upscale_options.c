@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "framemill/models.h"
-#include "upscale.h"
+#include "upscale_video.h"
 #include "walk.h"
 
 #define MAX_SCALE 64.0
@@ -117,7 +117,7 @@ static int read_format(struct settings *s, const struct args *args)
 {
     static const char *const known[] = {"png", "jpg", "webp", "tiff", "avif", "heic", "jxl", "ppm"};
     const char *text = args_value(args, "format");
-    if (!text) return EXIT_DONE;
+    if (!text || s->is_video) return EXIT_DONE; /* a container's name then */
     const char *name = text + (text[0] == '.');
     s->format = strpbrk(name, "./") ? NULL : fm_upscale_format(name);
     if (s->format) return EXIT_DONE;
@@ -272,11 +272,12 @@ static int read_places(struct settings *s, const struct args *args)
     }
     if (!s->n_inputs)
         fault = "which pictures?";
-    else if (!s->output && !*s->suffix)
+    else if (!s->output && !*s->suffix && !args_flag(args, "benchmark"))
         fault = "where to? (framemill upscale IN... OUT, or --suffix TEXT for results beside the pictures)";
     for (int i = 0; i < s->n_inputs; i++)
         if (!*s->input[i]) fault = "the name of an input is empty";
     if (s->output && !*s->output) fault = "the name of the output is empty";
+    s->is_video = !fault && is_video_job(s, args);
     if (!fault) return EXIT_DONE;
     fprintf(stderr, "framemill upscale: %s (see framemill upscale --help)\n", fault);
     return EXIT_USAGE;
@@ -309,7 +310,7 @@ int settings_read(struct settings *s, const struct args *args)
 {
     *s = (struct settings){.params.size = sizeof s->params, .engine.size = sizeof s->engine};
     int (*const steps[])(struct settings *, const struct args *) = {
-        read_flags, read_numbers, read_threads, read_gpu, read_tile, read_format, read_progress, read_places, read_models};
+        read_flags, read_numbers, read_threads, read_gpu, read_tile, read_places, read_format, read_progress, read_models};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         const int status = steps[i](s, args);
         if (status != EXIT_DONE) return status;

@@ -16,9 +16,11 @@
 #include "models.h"
 #include "picture.h"
 #include "plan.h"
+#include "probe.h"
 #include "quality.h"
 #include "session.h"
 #include "tensor.h"
 #include "upscale.h"
+#include "video.h"
 
 #endif

@@ -43,7 +43,7 @@ static int open_networks(struct upscale *u, const char *const *models, struct fm
     const char *shipped[] = {NULL, NULL};
     if (!models || !models[0]) {
         models = shipped;
-        shipped[0] = shipped_for(scale, u->params.model_dir);
+        shipped[0] = shipped_for(scale, SHIPPED_STILLS, u->params.model_dir);
         if (!shipped[0] && u->params.strict)
             return core_fail(error, FM_ERR_IO, "no network was named, and none that came with framemill was found");
         if (!shipped[0]) note(u, "no network was named, and none that came with framemill was found: plain Lanczos");

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "upscale_video.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "commands.h"
+#include "interrupt.h"
+#include "json.h"
+#include "walk.h"
+
+struct options {
+    struct fm_video_params params;
+    const char **encoder, **input, **output; /* lists of KEY=VALUE */
+    bool benchmark;
+};
+
+struct job {
+    const struct settings *settings;
+    const struct options *options;
+    struct progress progress;
+    const char *input;
+    int shown; /* reports in the JSON list */
+};
+
+bool is_video_job(const struct settings *s, const struct args *args)
+{
+    if (args_flag(args, "sequence")) return true;
+    for (int i = 0; i < s->n_inputs; i++)
+        if (fm_video_is_name(s->input[i]) || strchr(s->input[i], '%')) return true;
+    return false;
+}
+
+/* ---- options ---- */
+
+static const char **list_of(const struct args *args, const char *name)
+{
+    const char **list = calloc((size_t) args->n_given + 1, sizeof *list);
+    int n = 0;
+    for (int i = 0; list && i < args->n_given; i++)
+        if (!strcmp(args->given[i].name, name)) list[n++] = args->given[i].value;
+    return list;
+}
+
+static bool check_list(const struct args *args, const char *name, const char *const *list)
+{
+    for (int i = 0; list[i]; i++)
+        if (!strchr(list[i], '=') || list[i][0] == '=') return args_complain(args, name, list[i], "KEY=VALUE");
+    return true;
+}
+
+static bool read_crop(const struct args *args, struct fm_video_params *p)
+{
+    const char *text = args_value(args, "crop");
+    int used = 0;
+    if (!text) return true;
+    const int n = sscanf(text, "%dx%d+%d+%d%n", &p->crop_width, &p->crop_height, &p->crop_left, &p->crop_top, &used);
+    if (n == 4 && !text[used] && p->crop_width > 0 && p->crop_height > 0) return true;
+    return args_complain(args, "crop", text, "a size and a place such as 640x360+0+60");
+}
+
+static int read_options(struct options *o, const struct settings *s, const struct args *args)
+{
+    *o = (struct options){.params.size = sizeof o->params};
+    struct fm_video_params *p = &o->params;
+    o->encoder = list_of(args, "encoder-option");
+    o->input = list_of(args, "input-option");
+    o->output = list_of(args, "output-option");
+    if (!o->encoder || !o->input || !o->output) return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
+    const char *compare = args_value(args, "compare");
+    if (!check_list(args, "encoder-option", o->encoder) || !check_list(args, "input-option", o->input) ||
+        !check_list(args, "output-option", o->output) || !args_number(args, "start", 0, 1e9, 0, &p->start) ||
+        !args_number(args, "duration", 0, 1e9, 0, &p->duration) || !args_number(args, "rate", 0.01, 1000, 0, &p->picture_rate) ||
+        !args_number(args, "budget", 0.1, 60000, 0, &p->frame_budget_ms) || !args_int(args, "width", 1, 32768, 0, &p->width) ||
+        !args_int(args, "height", 1, 32768, 0, &p->height) || !read_crop(args, p))
+        return EXIT_USAGE;
+    p->upscale = &s->params;
+    p->input_options = o->input;
+    p->output_options = o->output;
+    p->encoder_options = o->encoder;
+    p->encoder = args_value(args, "codec");
+    p->output_format = args_value(args, "format");
+    p->streams = args_value(args, "streams");
+    p->interlaced = args_value(args, "interlaced");
+    p->overwrite = s->params.overwrite;
+    p->resume = args_flag(args, "resume");
+    p->hash = args_flag(args, "hash");
+    p->no_reuse = args_flag(args, "no-reuse");
+    p->realtime = args_flag(args, "realtime");
+    p->live = args_flag(args, "live") ? 1 : 0;
+    p->workers = s->params.workers;
+    p->compare = !compare ? FM_VIDEO_RESULT : !strcmp(compare, "split") ? FM_VIDEO_SPLIT : FM_VIDEO_SIDE;
+    o->benchmark = args_flag(args, "benchmark");
+    return EXIT_DONE;
+}
+
+static void free_options(struct options *o)
+{
+    free(o->encoder);
+    free(o->input);
+    free(o->output);
+}
+
+/* ---- saying ---- */
+
+static void on_progress(void *user, const struct fm_video_report *r)
+{
+    struct job *job = user;
+    const double share = r->expected > 0 ? (double) r->frames / (double) r->expected : r->length > 0 ? r->position / r->length : 0;
+    job->progress.fps = r->fps;
+    progress_update(&job->progress, (int) r->frames, (int) r->expected, share);
+}
+
+static void on_log(void *user, const char *text)
+{
+    struct job *job = user;
+    progress_say(&job->progress, "note", job->input, text);
+}
+
+static void say_lines(struct job *job, const char *kind, const char *lines)
+{
+    for (const char *line = lines; *line;) {
+        const size_t n = strcspn(line, "\n");
+        char *text = strndup(line, n);
+        if (text && *text) progress_say(&job->progress, kind, job->input, text);
+        free(text);
+        line += n + (line[n] == '\n');
+    }
+}
+
+static void number(const char *name, double value, int digits)
+{
+    printf(", \"%s\": ", name);
+    json_number(stdout, value, digits);
+}
+
+static void write_json(const struct job *job, const struct fm_video_report *r)
+{
+    printf("%s\n {", job->shown ? "," : "");
+    json_member(stdout, "input", r->input);
+    fputs(", ", stdout);
+    json_member(stdout, "output", r->output);
+    printf(", \"outcome\": \"%s\", ", r->code == FM_OK ? "done" : r->code == FM_ERR_CANCELLED ? "cancelled" : "failed");
+    json_member(stdout, "message", r->message);
+    fputs(", \"warnings\": ", stdout);
+    json_lines(stdout, r->warnings);
+    printf(", \"in_width\": %d, \"in_height\": %d, \"out_width\": %d, \"out_height\": %d, ", r->in_width, r->in_height,
+        r->out_width, r->out_height);
+    json_member(stdout, "model", r->model);
+    fputs(", ", stdout);
+    json_member(stdout, "how", r->how);
+    fputs(", ", stdout);
+    json_member(stdout, "encoder", r->encoder);
+    fputs(", ", stdout);
+    json_member(stdout, "partial", r->partial);
+    fputs(", ", stdout);
+    json_member(stdout, "hash", r->hash);
+    printf(", \"frames\": %lld, \"resumed\": %lld, \"dropped\": %lld, \"damaged\": %lld, \"reconnects\": %lld, \"steps\": %lld, "
+           "\"tiles\": %lld, \"reused\": %lld, \"out_bytes\": %llu",
+        (long long) r->frames, (long long) r->resumed, (long long) r->dropped, (long long) r->damaged, (long long) r->reconnects,
+        (long long) r->steps, (long long) r->tiles, (long long) r->reused, (unsigned long long) r->out_bytes);
+    number("seconds", r->seconds, 3);
+    number("fps", r->fps, 2);
+    number("decode_ms", r->decode_ms, 1);
+    number("convert_ms", r->convert_ms, 1);
+    number("network_ms", r->network_ms, 1);
+    number("encode_ms", r->encode_ms, 1);
+    number("cpu_seconds", r->cpu_seconds, 3);
+    putchar('}');
+}
+
+static void print_benchmark(const struct fm_video_report *r)
+{
+    const double made = (double) (r->frames - r->resumed), frames = made > 0 ? made : 1;
+    printf("%-10s %10s %12s\n", "stage", "seconds", "ms a frame");
+    const struct {
+        const char *name;
+        double ms;
+    } stages[] = {{"decode", r->decode_ms}, {"convert", r->convert_ms}, {"network", r->network_ms}, {"encode", r->encode_ms},
+        {"processor", r->cpu_seconds * 1e3}, {"clock", r->seconds * 1e3}};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        printf("%-10s %10.3f %12.3f\n", stages[i].name, stages[i].ms / 1e3, stages[i].ms / frames);
+    if (r->tiles) printf("reused     %9.1f%% of tiles\n", 100.0 * (double) r->reused / (double) r->tiles);
+}
+
+static void on_report(void *user, const struct fm_video_report *r)
+{
+    struct job *job = user;
+    char text[512];
+    progress_end(&job->progress);
+    say_lines(job, "warning", r->warnings);
+    if (r->code == FM_OK) {
+        snprintf(text, sizeof text, "%dx%d -> %dx%d by %s, %lld frames in %.1f s, %.1f fps%s%s", r->in_width, r->in_height,
+            r->out_width, r->out_height, r->how, (long long) (r->frames - r->resumed), r->seconds, r->fps,
+            *r->hash ? ", SHA-256 " : "", r->hash);
+        progress_say(&job->progress, "done", r->input, text);
+    } else {
+        progress_say(&job->progress, "error", r->input, *r->message ? r->message : fm_err_name(r->code));
+        if (*r->partial) {
+            snprintf(text, sizeof text, "%.400s has the first %lld frames; --resume goes on", r->partial, (long long) r->frames);
+            progress_say(&job->progress, "note", r->input, text);
+        }
+    }
+    if (r->dropped) {
+        snprintf(text, sizeof text, "%lld frames came too fast and were dropped", (long long) r->dropped);
+        progress_say(&job->progress, "note", r->input, text);
+    }
+    if (job->settings->json)
+        write_json(job, r);
+    else if (job->options->benchmark)
+        print_benchmark(r);
+    job->shown++;
+}
+
+/* ---- running ---- */
+
+static void stop(void *user)
+{
+    fm_video_cancel(user);
+}
+
+static int status_of(int code)
+{
+    switch (code) {
+    case FM_OK: return EXIT_DONE;
+    case FM_ERR_ARGUMENT: return EXIT_USAGE;
+    case FM_ERR_FORMAT: return EXIT_BAD_INPUT;
+    default: return EXIT_FAILED;
+    }
+}
+
+static int run_one(struct job *job, fm_engine *engine, const char *input, const char *output)
+{
+    struct fm_video_params p = job->options->params;
+    struct fm_error error = {0};
+    fm_video *video = NULL;
+    p.input = input;
+    p.output = output;
+    job->input = input;
+    progress_start(&job->progress, job->settings->progress, job->settings->quiet);
+    job->progress.what = "frame";
+    int code = fm_video_create(engine, &p, &video, &error);
+    if (code < 0) {
+        progress_say(&job->progress, "error", input, error.message);
+        return code == FM_ERR_UNSUPPORTED || code == FM_ERR_IO ? EXIT_BAD_INPUT : status_of(code);
+    }
+    const char *note;
+    for (int i = 0; fm_video_note(video, i, &note) == FM_OK; i++) progress_say(&job->progress, "note", input, note);
+    interrupt_target(stop, video);
+    code = fm_video_run(video, on_report, on_progress, on_log, job, &error);
+    interrupt_target(NULL, NULL);
+    fm_video_destroy(&video);
+    return status_of(code);
+}
+
+/* "folder/film.mp4" for film.avi: the container is kept, but for those that cannot be written. */
+static char *result_in(const char *folder, const char *input, const char *suffix)
+{
+    const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input, *dot = strrchr(name, '.');
+    const int stem = dot && dot != name ? (int) (dot - name) : (int) strlen(name);
+    return text_of("%s/%.*s%s%s", folder, stem, name, suffix, dot && dot != name ? dot : ".mp4");
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int run_all(struct job *job, fm_engine *engine)
+{
+    const struct settings *s = job->settings;
+    const char *out = s->output;
+    int worst = EXIT_DONE;
+    const bool folder = out && (s->n_inputs > 1 || is_folder(out) || out[strlen(out) - 1] == '/');
+    const int error = folder ? make_folders(out) : 0;
+    if (error) return fprintf(stderr, "framemill: %s: %s\n", out, strerror(error)), EXIT_FAILED;
+    for (int i = 0; i < s->n_inputs; i++) {
+        char *made = folder ? result_in(out, s->input[i], s->suffix) : NULL;
+        if (folder && !made) return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
+        const int status = run_one(job, engine, s->input[i], folder ? made : out);
+        free(made);
+        if (status != EXIT_DONE && worst != EXIT_FAILED) worst = status;
+    }
+    return worst;
+}
+
+int upscale_video(const struct settings *s, const struct args *args)
+{
+    struct options options;
+    struct job job = {.settings = s, .options = &options};
+    int status = read_options(&options, s, args);
+    if (status == EXIT_DONE && !s->output && !options.benchmark) {
+        fprintf(stderr, "framemill upscale: where to? (framemill upscale IN OUT; --benchmark goes without)\n");
+        status = EXIT_USAGE;
+    }
+    struct fm_error error = {0};
+    fm_engine *engine = NULL;
+    if (status == EXIT_DONE && fm_engine_create(&s->engine, &engine, &error) < 0) status = report(&error);
+    if (status == EXIT_DONE) {
+        if (s->json) printf("{\"framemill\": \"%s\", \"videos\": [", fm_version());
+        status = run_all(&job, engine);
+        if (s->json) printf("\n]}\n");
+    }
+    fm_engine_unref(&engine);
+    free_options(&options);
+    return status;
+}

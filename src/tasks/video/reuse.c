@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "tasks/video/reuse.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/error.h"
+
+#define TILE 32
+#define WORTH 0.85 /* of the whole frame's work: above, the whole is computed at once */
+
+/* How far beyond a tile its result reads, at most. */
+static int reach(const struct video *v)
+{
+    int most = 0;
+    const double sx = (double) v->out_w / v->in_w, sy = (double) v->out_h / v->in_h;
+    for (int i = 0; i < v->n_levels; i++) {
+        if (!v->level[i].chain) continue;
+        for (int k = 0; k < 9; k++) { /* on grids of algorithms, it depends on the place */
+            const int x = (v->in_w / 2 + k * 13) / TILE * TILE, y = (v->in_h / 2 + k * 7) / TILE * TILE;
+            if (x + TILE > v->in_w || y + TILE > v->in_h) continue;
+            const struct rect out = {(int) (x * sx), (int) (y * sy), (int) (TILE * sx), (int) (TILE * sy)};
+            const struct rect need = chain_need(v->level[i].chain, out);
+            const int reached[4] = {x - need.x, y - need.y, need.x + need.w - x - TILE, need.y + need.h - y - TILE};
+            for (int side = 0; side < 4; side++)
+                if (reached[side] > most) most = reached[side];
+        }
+    }
+    return most + 6; /* a place that was not tried may lie otherwise on a grid of six pixels */
+}
+
+int reuse_make(struct reuse *r, const struct video *v, struct fm_error *error)
+{
+    *r = (struct reuse){.scale_x = (double) v->out_w / v->in_w, .scale_y = (double) v->out_h / v->in_h};
+    r->tiles = r->scale_x == floor(r->scale_x) && r->scale_y == floor(r->scale_y);
+    for (int i = 0; i < v->n_levels; i++) r->tiles &= !v->level[i].chain || !v->level[i].chain->whole_only;
+    const bool rgb = v->level[0].rgb;
+    const unsigned planes = rgb ? (1u << video_colour_planes(v->in_format.layout)) - 1 : 1;
+    const int halo = r->tiles ? reach(v) + (rgb ? 8 : 0) : 0, tile = r->tiles ? TILE : 1 << 24;
+    if (changes_make(&r->changes, &v->in_format, v->in_w, v->in_h, tile, tile, halo, planes) < 0) return core_fail_nomem(error, 0);
+    return FM_OK;
+}
+
+void reuse_release(struct reuse *r)
+{
+    changes_release(&r->changes);
+}
+
+static struct rect enlarged(const struct reuse *r, struct rect tile)
+{
+    const int kx = (int) r->scale_x, ky = (int) r->scale_y;
+    return (struct rect){tile.x * kx, tile.y * ky, tile.w * kx, tile.h * ky};
+}
+
+static double work_of(const struct chain *chain, struct rect out)
+{
+    const struct rect need = chain_need(chain, out);
+    return (double) need.w * need.h;
+}
+
+static double sum_of(const struct chain *chain, const struct rect *list, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += work_of(chain, list[i]);
+    return sum;
+}
+
+/* The changed part of every row of tiles; rows below one another become one rectangle where that is not more work. */
+static void gather(struct reuse *r, const struct chain *chain)
+{
+    const struct changes *c = &r->changes;
+    for (int row = 0; row < c->rows; row++) {
+        int first = c->columns, last = -1;
+        for (int column = 0; column < c->columns; column++) {
+            if (changes_is_same(c, column, row)) continue;
+            if (first > column) first = column;
+            last = column;
+        }
+        if (last < 0) continue;
+        const struct rect span = enlarged(r, rect_around(changes_tile(c, first, row), changes_tile(c, last, row)));
+        if (r->n_todo) {
+            struct rect *above = &r->todo[r->n_todo - 1];
+            const struct rect both = rect_around(*above, span);
+            if (r->n_todo == REUSE_RECTS_MAX || work_of(chain, both) <= work_of(chain, *above) + work_of(chain, span)) {
+                *above = both;
+                continue;
+            }
+        }
+        r->todo[r->n_todo++] = span;
+    }
+}
+
+static struct video_frame cropped(const struct video *v, const struct video_frame *in)
+{
+    struct video_frame f = *in;
+    for (int p = 0; p < video_planes(f.format); p++) {
+        const bool chroma = video_is_chroma(f.format, p);
+        const int x = chroma ? v->crop.x / 2 : v->crop.x, y = chroma && f.format.layout == VIDEO_420 ? v->crop.y / 2 : v->crop.y;
+        f.plane[p] += y * f.stride[p] + (ptrdiff_t) x * video_sample_bytes(f.format);
+    }
+    f.width = v->in_w;
+    f.height = v->in_h;
+    return f;
+}
+
+void reuse_find(struct reuse *r, const struct video *v, int level, const struct video_frame *before, const struct video_frame *now)
+{
+    const struct chain *chain = v->level[level].chain;
+    const struct video_frame a = cropped(v, before), b = cropped(v, now);
+    struct changes *c = &r->changes;
+    r->n_todo = 0;
+    changes_find(c, NULL, v->upscale->cpu_flags, &a, &b);
+    r->n_tiles = (int64_t) c->columns * c->rows;
+    r->n_same = c->same;
+    r->all_same = c->same == r->n_tiles;
+    if (r->all_same || !c->same || !r->tiles || !chain) {
+        if (!r->all_same) r->n_same = 0;
+        return;
+    }
+    gather(r, chain);
+    if (sum_of(chain, r->todo, r->n_todo) > WORTH * work_of(chain, rect_whole(v->out_w, v->out_h))) r->n_todo = 0;
+    if (!r->n_todo) r->n_same = 0;
+}
+
+static void copy_rect(const struct video *v, const struct video_frame *from, struct video_frame *to, struct rect at, int planes)
+{
+    for (int p = 0; p < planes; p++) {
+        const bool chroma = video_is_chroma(v->out_format, p), low = chroma && v->out_format.layout == VIDEO_420;
+        const size_t bytes = (size_t) video_sample_bytes(v->out_format);
+        const int x0 = chroma ? at.x / 2 : at.x, x1 = chroma ? (at.x + at.w + 1) / 2 : at.x + at.w;
+        const int y0 = low ? at.y / 2 : at.y, y1 = low ? (at.y + at.h + 1) / 2 : at.y + at.h;
+        for (int y = y0; y < y1; y++)
+            memcpy(to->plane[p] + y * to->stride[p] + (ptrdiff_t) ((size_t) x0 * bytes),
+                from->plane[p] + y * from->stride[p] + (ptrdiff_t) ((size_t) x0 * bytes), (size_t) (x1 - x0) * bytes);
+    }
+}
+
+void reuse_copy(const struct reuse *r, const struct video *v, const struct video_frame *before, struct video_frame *now)
+{
+    const int planes = v->level[0].rgb ? video_colour_planes(v->out_format.layout) : 1;
+    if (!r->n_todo && !r->all_same) return;
+    /* Row by row of tiles, what no rectangle covers: the rectangles are whole tiles high and do not overlap. */
+    const struct changes *c = &r->changes;
+    const int shift = v->frame_w - v->out_w;
+    for (int row = 0; row < c->rows; row++)
+        for (int column = 0; column < c->columns;) {
+            struct rect span = {0, 0, 0, 0};
+            for (; column < c->columns; column++) {
+                const struct rect tile = enlarged(r, changes_tile(c, column, row));
+                bool made = false;
+                for (int i = 0; i < r->n_todo && !made; i++) made = rect_contains(r->todo[i], tile);
+                if (made) break;
+                span = rect_around(span, tile);
+            }
+            column++;
+            if (rect_is_empty(span)) continue;
+            span.x += shift;
+            copy_rect(v, before, now, span, planes);
+        }
+}

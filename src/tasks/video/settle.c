@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything that is decided before the first frame: what is read, how large the result is, by which networks, in which pieces. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "graph/edit.h"
+#include "model/find.h"
+#include "tasks/upscale/job.h"
+#include "tasks/upscale/shipped.h"
+#include "tasks/video/output.h"
+#include "tasks/video/unit.h"
+#include "tasks/video/video.h"
+
+#define SIDE_MAX 32768
+#define DEFAULT_RATE 25.0
+
+void video_note(struct video *v, const char *format, ...)
+{
+    char text[FM_ERROR_MESSAGE_MAX + 64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (v->n_notes < VIDEO_NOTES_MAX && (v->note[v->n_notes] = core_strdup(text))) v->n_notes++;
+}
+
+/* ---- source ---- */
+
+static int count(const char *const *list)
+{
+    int n = 0;
+    while (list && list[n]) n++;
+    return n;
+}
+
+static int open_source(struct video *v, struct fm_error *error)
+{
+    const struct fm_video_params *p = &v->params;
+    static const struct {
+        const char *name;
+        enum video_interlace policy;
+    } policies[] = {{"deinterlace", VIDEO_DEINTERLACE}, {"refuse", VIDEO_INTERLACE_REFUSE}, {"pass", VIDEO_INTERLACE_PASS}};
+    struct video_source_params s = {.format = p->input_format,
+        .options = p->input_options,
+        .n_options = count(p->input_options),
+        .start_s = p->start,
+        .duration_s = p->duration,
+        .threads = p->decoder_threads ? p->decoder_threads : 1,
+        .live = p->live > 0   ? VIDEO_LIVE_YES
+                : p->live < 0 ? VIDEO_LIVE_NO
+                              : VIDEO_LIVE_AUTO,
+        .want_packets = !video_has_journal(v) && p->output,
+        .cancel = &v->cancel};
+    if (p->picture_rate > 0) s.picture_rate = (struct media_ratio){(int) lrint(p->picture_rate * 1000), 1000};
+    const char *interlaced = p->interlaced ? p->interlaced : policies[0].name;
+    size_t k = 0;
+    while (k < 3 && strcmp(policies[k].name, interlaced) != 0) k++;
+    if (k == 3) return core_fail(error, FM_ERR_ARGUMENT, "interlaced video: \"%s\" is not deinterlace, refuse or pass", interlaced);
+    s.interlace = policies[k].policy;
+    const int code = video_source_open(p->input, &s, &v->source, error);
+    if (code < 0) return code;
+    v->info = video_source_info(v->source);
+    v->in_format = v->info->format;
+    return FM_OK;
+}
+
+/* ---- sizes ---- */
+
+static int settle_crop(struct video *v, struct fm_error *error)
+{
+    const struct fm_video_params *p = &v->params;
+    const int w = v->info->width, h = v->info->height;
+    v->crop = rect_whole(w, h);
+    if (p->crop_width || p->crop_height || p->crop_left || p->crop_top) {
+        v->crop = (struct rect){p->crop_left, p->crop_top, p->crop_width ? p->crop_width : w - p->crop_left,
+            p->crop_height ? p->crop_height : h - p->crop_top};
+        if (v->crop.x < 0 || v->crop.y < 0 || rect_is_empty(v->crop) || v->crop.x > w - v->crop.w || v->crop.y > h - v->crop.h)
+            return core_fail(error, FM_ERR_ARGUMENT, "cropping to %dx%d at %d,%d: the picture has %dx%d pixels", v->crop.w,
+                v->crop.h, v->crop.x, v->crop.y, w, h);
+        const bool across = v->in_format.layout == VIDEO_420 || v->in_format.layout == VIDEO_422;
+        const bool down = v->in_format.layout == VIDEO_420;
+        if ((across && v->crop.x % 2) || (down && v->crop.y % 2))
+            return core_fail(error, FM_ERR_ARGUMENT,
+                "cropping at %d,%d: colours are there for every second pixel only, so it must begin at an even one", v->crop.x,
+                v->crop.y);
+    }
+    v->in_w = v->crop.w;
+    v->in_h = v->crop.h;
+    return FM_OK;
+}
+
+/* Encoders take whole samples of chroma only. */
+static int even(int size, bool wanted)
+{
+    return wanted && size % 2 ? size + 1 : size;
+}
+
+static int settle_size(struct video *v, struct fm_error *error)
+{
+    const struct fm_video_params *p = &v->params;
+    const double scale = upscale_scale(v->upscale);
+    double w = p->width, h = p->height;
+    if (w < 0 || h < 0) return core_fail(error, FM_ERR_ARGUMENT, "a result of %dx%d pixels", p->width, p->height);
+    if (w == 0 && h == 0) w = v->in_w * scale, h = v->in_h * scale;
+    if (w == 0) w = h * v->in_w / v->in_h;
+    if (h == 0) h = w * v->in_h / v->in_w;
+    if (!(w <= SIDE_MAX && h <= SIDE_MAX))
+        return core_fail(error, FM_ERR_SHAPE, "a result of %.0fx%.0f pixels: %d is the most", w, h, SIDE_MAX);
+    const enum video_layout layout = v->in_format.layout;
+    v->out_w = even(w < 1 ? 1 : (int) floor(w + 0.5), layout == VIDEO_420 || layout == VIDEO_422);
+    v->out_h = even(h < 1 ? 1 : (int) floor(h + 0.5), layout == VIDEO_420);
+    if (floor(w + 0.5) != v->out_w || floor(h + 0.5) != v->out_h)
+        video_note(v, "%.0fx%.0f becomes %dx%d: colours are there for every second pixel only", w, h, v->out_w, v->out_h);
+    v->frame_w = p->compare == FM_VIDEO_SIDE ? v->out_w * 2 : v->out_w;
+    v->frame_h = v->out_h;
+    /* Pixels that are not square stay so; new proportions are made up for. */
+    v->sample_aspect = v->info->sample_aspect;
+    const double across = (double) v->out_w / v->in_w, down = (double) v->out_h / v->in_h;
+    if (fabs(across / down - 1) > 0.01) {
+        const bool known = v->sample_aspect.num > 0 && v->sample_aspect.den > 0;
+        const double aspect = (known ? (double) v->sample_aspect.num / v->sample_aspect.den : 1) * down / across;
+        v->sample_aspect = (struct media_ratio){(int) lrint(aspect * 10000), 10000};
+    }
+    /* Where nobody says by which matrix colours are to be shown, players go by the size: a larger result must say it. */
+    v->out_format = v->in_format;
+    const int matrix = planes_matrix(&v->in_format, v->info->width, v->info->height);
+    if (planes_matrix(&v->out_format, v->frame_w, v->frame_h) != matrix) v->out_format.matrix = matrix;
+    return FM_OK;
+}
+
+/* ---- networks ---- */
+
+static double macs_of(const struct chain *c)
+{
+    double sum = 1;
+    for (int i = 0; i < c->n_stages; i++) {
+        if (!c->stage[i].ready[0]) continue;
+        const struct graph *g = c->stage[i].ready[0]->specialised;
+        for (int k = 0; k < g->n_nodes; k++) {
+            const int64_t macs = graph_node_macs(g, &g->node[k]);
+            if (macs > 0) sum += (double) macs;
+        }
+    }
+    return sum;
+}
+
+/* A chain for every frame, in the form the network wants. */
+static int add_level(struct video *v, const struct network *network, struct fm_error *error)
+{
+    struct upscale *u = v->upscale;
+    struct video_level *l = &v->level[v->n_levels];
+    *l = (struct video_level){.network = network, .cost = 1};
+    snprintf(l->name, sizeof l->name, "%.60s", network ? network->name : SHIPPED_PLAIN);
+    snprintf(l->how, sizeof l->how, "plain Lanczos");
+    if (network || u->n_plugins) {
+        const double across = (double) v->out_w / v->in_w, down = (double) v->out_h / v->in_h;
+        l->rgb = v->in_format.layout == VIDEO_RGB || u->n_plugins || (network && network->colour != NETWORK_LUMA);
+        const struct chain_params c = {.width = v->in_w,
+            .height = v->in_h,
+            .colours = l->rgb ? 3 : 1,
+            .network = network,
+            .scale = across > down ? across : down,
+            .out_w = v->out_w,
+            .out_h = v->out_h,
+            .studio = !l->rgb,
+            .plugins = u->plugin,
+            .n_plugins = u->n_plugins,
+            .ensemble = u->params.ensemble && network,
+            .feather_tile = u->params.tile,
+            .overlap = u->params.overlap < 0   ? 0
+                       : u->params.overlap > 0 ? u->params.overlap
+                                               : 10,
+            .threads = v->threads,
+            .cpu_flags = u->cpu_flags};
+        const int code = chain_create(&c, &l->chain, error);
+        if (code < 0) return code;
+        snprintf(l->how, sizeof l->how, "%s", l->chain->how);
+        l->cost = macs_of(l->chain);
+    }
+    v->n_levels++;
+    return FM_OK;
+}
+
+static int settle_threads(struct video *v)
+{
+    const int threads = pool_threads(v->upscale->pool);
+    int workers = v->params.workers ? v->params.workers : threads;
+    if (workers < 1) workers = 1;
+    if (workers > 256) workers = 256;
+    v->workers = workers;
+    v->threads = threads / workers > 1 ? threads / workers : 1;
+    return FM_OK;
+}
+
+static double frame_rate(const struct video *v)
+{
+    const struct media_ratio average = v->info->average_rate, real = v->info->real_rate;
+    if (average.num > 0 && average.den > 0) return (double) average.num / average.den;
+    return real.num > 0 && real.den > 0 ? (double) real.num / real.den : DEFAULT_RATE;
+}
+
+/* The networks below the first one, for when time is short. */
+static int settle_ladder(struct video *v, struct fm_error *error)
+{
+    const char *names[VIDEO_LEVELS_MAX];
+    const struct upscale *u = v->upscale;
+    v->realtime = v->params.realtime || v->info->live;
+    if (!v->realtime || !v->level[0].network) return FM_OK;
+    const double scale = upscale_scale(u);
+    const int n = shipped_ladder(scale, u->params.model_dir, names, VIDEO_LEVELS_MAX - 2);
+    for (int i = 0; i < n; i++) {
+        char path[FIND_PATH_MAX];
+        struct network *network = NULL;
+        struct fm_error why;
+        if (!strcmp(names[i], v->level[0].name) || find_network(names[i], u->params.model_dir, path, sizeof path, &why) < 0 ||
+            network_open(path, u->pool, u->cpu_flags, &network, &why) < 0)
+            continue;
+        v->own_network[v->n_own++] = network;
+        const int code = add_level(v, network, error);
+        if (code < 0) return code;
+        struct video_level *added = &v->level[v->n_levels - 1];
+        if (added->cost < 0.9 * (added - 1)->cost) continue;
+        chain_unref(&added->chain); /* no cheaper than what is there */
+        v->n_levels--;
+    }
+    const int code = add_level(v, NULL, error);
+    const double fps = frame_rate(v);
+    v->budget_ns = (uint64_t) (v->params.frame_budget_ms > 0 ? v->params.frame_budget_ms * 1e6 : 1e9 / fps);
+    return code;
+}
+
+static int settle_networks(struct video *v, struct fm_error *error)
+{
+    const struct upscale *u = v->upscale;
+    int code = FM_ERR_UNSUPPORTED;
+    const bool shrinks = v->out_w < v->in_w && v->out_h < v->in_h;
+    for (int i = 0; i < u->n_networks && code < 0 && !shrinks; i++) {
+        code = add_level(v, u->network[i], error);
+        if (code == FM_ERR_NOMEM || (code < 0 && u->params.strict)) return code;
+        if (code < 0) video_note(v, "%s cannot do this video: %s", u->network[i]->name, error->message);
+    }
+    if (u->n_networks && shrinks) video_note(v, "made smaller: by plain Lanczos, without the network");
+    if (code < 0) code = add_level(v, NULL, error);
+    return code < 0 ? code : settle_ladder(v, error);
+}
+
+/* ---- conversions ---- */
+
+static int settle_conversions(struct video *v, struct fm_error *error)
+{
+    bool luma = false, rgb = false;
+    for (int i = 0; i < v->n_levels; i++) {
+        luma |= v->level[i].chain && !v->level[i].rgb;
+        rgb |= v->level[i].chain && v->level[i].rgb;
+    }
+    const struct planes_form one = {.channels = 1}, three = {.channels = 3};
+    /* Both by the matrix of the whole input, whatever is cropped from it. */
+    struct video_format in = v->in_format, out = v->out_format;
+    if (rgb) in.matrix = out.matrix = planes_matrix(&v->in_format, v->info->width, v->info->height);
+    int code =
+        scale_create(RESAMPLE_LANCZOS, &v->in_format, v->in_w, v->in_h, &v->out_format, v->out_w, v->out_h, &v->plain, error);
+    if (code == FM_OK && luma) code = planes_create(&v->in_format, v->in_w, v->in_h, one, &v->luma_in, error);
+    if (code == FM_OK && luma) code = planes_create(&v->out_format, v->out_w, v->out_h, one, &v->luma_out, error);
+    if (code == FM_OK && rgb) code = planes_create(&in, v->in_w, v->in_h, three, &v->rgb_in, error);
+    if (code == FM_OK && rgb) code = planes_create(&out, v->out_w, v->out_h, three, &v->rgb_out, error);
+    return code;
+}
+
+static size_t work_bytes(const struct video *v, int tile_w, int tile_h)
+{
+    size_t most = 0;
+    for (int i = 0; i < v->n_levels; i++) {
+        if (!v->level[i].chain) continue;
+        const size_t bytes = chain_bytes(v->level[i].chain, tile_w, tile_h);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+static void settle_bundle(struct video *v)
+{
+    size_t at = VIDEO_UNIT_HEAD;
+    for (int p = 0; p < video_planes(v->out_format); p++) {
+        const size_t width = (size_t) video_plane_width(v->out_format, v->frame_w, p) * (size_t) video_sample_bytes(v->out_format);
+        v->plane_stride[p] = (width + 63) / 64 * 64;
+        v->plane_offset[p] = at;
+        at += v->plane_stride[p] * (size_t) video_plane_height(v->out_format, v->frame_h, p);
+        at = (at + 63) / 64 * 64;
+    }
+    v->bundle_bytes = (at + 64 + 4095) / 4096 * 4096;
+}
+
+/* The largest pieces that fit the memory: whole frames, then bands, then tiles. */
+static int settle_memory(struct video *v, struct fm_error *error)
+{
+    const size_t budget = v->upscale->budget, workers = (size_t) v->workers;
+    settle_bundle(v);
+    v->slots = v->workers * 2 + 4;
+    const size_t own = 64 << 20; /* FFmpeg's buffers, roughly */
+    const size_t slots = (size_t) v->slots * v->bundle_bytes + own < budget ? (size_t) v->slots * v->bundle_bytes + own : budget;
+    const size_t for_worker = (budget - slots) / workers;
+    const int step = 16;
+    v->tile_w = v->out_w;
+    v->tile_h = v->out_h;
+    bool whole_only = false;
+    for (int i = 0; i < v->n_levels; i++) whole_only |= v->level[i].chain && v->level[i].chain->whole_only;
+    if (v->upscale->params.tile && !whole_only) {
+        const double scale = (double) v->out_w / v->in_w;
+        const int tile = ((int) (v->upscale->params.tile * scale) + 1) / 2 * 2;
+        v->tile_w = tile < v->out_w ? tile : v->out_w;
+        v->tile_h = tile < v->out_h ? tile : v->out_h;
+        return FM_OK;
+    }
+    while (!whole_only && work_bytes(v, v->tile_w, v->tile_h) > for_worker) {
+        if (v->tile_h > 4 * step || (v->tile_h > step && v->tile_w <= 8 * step))
+            v->tile_h = (v->tile_h / 2 + step - 1) / step * step;
+        else if (v->tile_w > 4 * step)
+            v->tile_w = (v->tile_w / 2 + step - 1) / step * step;
+        else
+            return core_fail(
+                error, FM_ERR_NOMEM, "%dx%d pixels need more than --memory allows (%zu MiB)", v->in_w, v->in_h, budget >> 20);
+    }
+    return FM_OK;
+}
+
+/* ---- all of it ---- */
+
+static int open_upscale(struct video *v, struct pool *pool, uint32_t cpu_flags, struct fm_error *error)
+{
+    struct fm_upscale_params p = {.size = sizeof p};
+    if (v->params.upscale) p = *v->params.upscale;
+    const char *shipped[] = {NULL, NULL};
+    if (!p.models || !p.models[0]) {
+        const double scale = p.scale > 0 ? p.scale : 2;
+        shipped[0] = shipped_for(scale, SHIPPED_VIDEO, p.model_dir);
+        if (shipped[0]) p.models = shipped;
+    }
+    return upscale_create(&p, pool, cpu_flags, &v->upscale, error);
+}
+
+int video_settle(struct video *v, struct fm_error *error)
+{
+    int (*const steps[])(struct video *, struct fm_error *) = {
+        open_source, settle_crop, settle_size, settle_networks, settle_conversions, settle_memory};
+    settle_threads(v);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const int code = steps[i](v, error);
+        if (code < 0) return code;
+    }
+    return FM_OK;
+}
+
+/* Strings of the caller, kept. */
+static const char *const *keep_list(struct arena *arena, const char *const *list)
+{
+    if (!list) return NULL;
+    const int n = count(list);
+    const char **kept = arena_array(arena, (size_t) n + 1, sizeof *kept);
+    for (int i = 0; kept && i < n; i++)
+        if (!(kept[i] = arena_strdup(arena, list[i]))) return NULL;
+    return kept;
+}
+
+static int keep_strings(struct video *v, struct fm_error *error)
+{
+    struct fm_video_params *p = &v->params;
+    const char **const texts[] = {
+        &p->input, &p->input_format, &p->interlaced, &p->output, &p->output_format, &p->encoder, &p->streams};
+    const char *const **const lists[] = {&p->input_options, &p->output_options, &p->encoder_options};
+    if (!(v->strings = arena_create())) return core_fail_nomem(error, 0);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (*texts[i] && !(*texts[i] = arena_strdup(v->strings, *texts[i]))) return core_fail_nomem(error, 0);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (*lists[i] && !(*lists[i] = keep_list(v->strings, *lists[i]))) return core_fail_nomem(error, 0);
+    return FM_OK;
+}
+
+int video_create(
+    const struct fm_video_params *params, struct pool *pool, uint32_t cpu_flags, struct video **out, struct fm_error *error)
+{
+    *out = NULL;
+    struct fm_error ignored;
+    if (!error) error = &ignored;
+    struct video *v = core_calloc(1, sizeof *v);
+    if (!v) return core_fail_nomem(error, sizeof *v);
+    v->params = *params;
+    atomic_init(&v->cancel, false);
+    int code = keep_strings(v, error);
+    if (code == FM_OK) code = open_upscale(v, pool, cpu_flags, error);
+    v->params.upscale = NULL;
+    if (code == FM_OK) code = video_settle(v, error);
+    if (code < 0) video_destroy(&v);
+    *out = v;
+    return code;
+}
+
+void video_destroy(struct video **video)
+{
+    struct video *v = *video;
+    *video = NULL;
+    if (!v) return;
+    for (int i = 0; i < v->n_levels; i++) chain_unref(&v->level[i].chain);
+    for (int i = 0; i < v->n_own; i++) network_close(&v->own_network[i]);
+    planes_destroy(&v->luma_in);
+    planes_destroy(&v->luma_out);
+    planes_destroy(&v->rgb_in);
+    planes_destroy(&v->rgb_out);
+    scale_destroy(&v->plain);
+    video_source_close(&v->source);
+    upscale_destroy(&v->upscale);
+    for (int i = 0; i < v->n_notes; i++) core_free(v->note[i]);
+    arena_destroy(&v->strings);
+    core_free(v);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The video task: frames of one source through networks into one sink.
+ *
+ *     source thread    video_source -> slot of the mill (the frame by reference)
+ *     workers          slot: frame -> window -> chain -> window -> frame in the slot's memory; chroma beside it
+ *     run's thread     slots in order -> encoder -> journal or muxer
+ *
+ * settle.c decides everything before the first frame; frame.c computes one; reuse.c says what of it need not be computed; output.c
+ * encodes and keeps; run.c moves frames between them. */
+#ifndef FM_TASKS_VIDEO_VIDEO_H
+#define FM_TASKS_VIDEO_VIDEO_H
+
+#include <stdatomic.h>
+
+#include "convert/planes.h"
+#include "convert/scale.h"
+#include "core/arena.h"
+#include "framemill/video.h"
+#include "media/video_source.h"
+#include "tasks/upscale/upscale.h"
+
+#define VIDEO_LEVELS_MAX 12
+#define VIDEO_NOTES_MAX 16
+#define VIDEO_TEXT 4096
+
+/* One way to make a frame: by a network, or (the last one) by plain scaling. */
+struct video_level {
+    const struct network *network; /* NULL: plain */
+    struct chain *chain;           /* NULL: nothing but scaling of planes */
+    bool rgb;                      /* the chain works on R, G, B rather than luma alone */
+    char name[64], how[160];
+    double cost;                   /* multiply-adds of a frame; plain: 1 */
+};
+
+struct video {
+    struct fm_video_params params; /* strings are in `strings` */
+    struct arena *strings;
+    struct upscale *upscale;
+    struct video_source *source;
+    const struct video_info *info;
+    atomic_bool cancel;
+
+    struct rect crop;
+    struct video_format in_format, out_format;
+    int in_w, in_h;         /* after cropping */
+    int out_w, out_h;       /* of the result */
+    int frame_w, frame_h;   /* of the frames that are written: two of them side by side, perhaps */
+    struct media_ratio sample_aspect;
+    int64_t first_pts;      /* of the job's first frame */
+
+    struct video_level level[VIDEO_LEVELS_MAX];
+    int n_levels;
+    struct network *own_network[VIDEO_LEVELS_MAX]; /* of the ladder, besides the upscale task's */
+    int n_own;
+    bool realtime;
+    uint64_t budget_ns;     /* realtime: of one frame */
+
+    struct planes *luma_in, *luma_out, *rgb_in, *rgb_out; /* NULL where not needed */
+    struct scale *plain;    /* all planes */
+    int tile_w, tile_h;     /* of the result: what is computed at a time */
+    int workers, threads;   /* threads of each worker */
+    int slots;
+    size_t plane_offset[VIDEO_PLANES_MAX], plane_stride[VIDEO_PLANES_MAX], bundle_bytes;
+
+    char *note[VIDEO_NOTES_MAX];
+    int n_notes;
+};
+
+int video_create(const struct fm_video_params *params, struct pool *pool, uint32_t cpu_flags, struct video **out, struct fm_error *error);
+void video_destroy(struct video **video); /* accepts NULL contents, sets NULL */
+int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user, struct fm_error *error);
+
+/* settle.c */
+int video_settle(struct video *v, struct fm_error *error);
+void video_unsettle(struct video *v);
+void video_note(struct video *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- frame.c ---- */
+
+struct video_cost {
+    uint64_t convert_ns, network_ns, not_numbers;
+};
+
+/* What one thread needs to make frames. */
+struct video_maker;
+int video_maker_create(const struct video *v, struct video_maker **out, struct fm_error *error);
+void video_maker_destroy(struct video_maker **maker); /* accepts NULL contents, sets NULL */
+
+/* Makes `todo` (rectangles of the result; all of it where n_todo is 0) of the frame by that level. Chroma and what else is only scaled
+ * is always made whole. `in` is uncropped. */
+int video_make(struct video_maker *maker, int level, const struct video_frame *in, struct video_frame *out, const struct rect *todo,
+               int n_todo, struct video_cost *cost, struct fm_error *error);
+/* The plain picture beside or over the result, as --compare asks. */
+int video_make_comparison(struct video_maker *maker, const struct video_frame *in, struct video_frame *out, struct fm_error *error);
+
+/* The frame whose planes lie in a slot's memory. */
+void video_frame_in(const struct video *v, void *bundle, struct video_frame *frame);
+
+#endif
