@@ -19,7 +19,7 @@ import train
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ablation.csv")
 HEADER = "variant,steps,kodak_psnr,seconds\n"
-BASE = networks.RECIPES["rt3"]
+BASE = dataclasses.replace(networks.RECIPES["rt3"], stages=((0.70, 48, 16, "l1"), (1.00, 64, 12, "l2")))  # the first recipe
 
 
 def changed(network=None, **recipe):
@@ -47,14 +47,15 @@ class Relu(networks.Ladder):
 
 
 VARIANTS = {
-    "the recipe": changed(),
-    "the recipe, other crops": changed(),
+    "the first recipe": changed(),
+    "the first recipe, other crops": changed(),
     "plain convolutions": changed(dict(wide=0)),
     "blocks 32 wide": changed(dict(wide=32)),
+    "blocks 256 wide": changed(dict(wide=256)),
     "absolute error to the end": changed(stages=((0.70, 48, 16, "l1"), (1.00, 64, 12, "l1"))),
     "root mean square error from the start": changed(stages=((0.70, 48, 16, "l2"), (1.00, 64, 12, "l2"))),
     "crops of 48 to the end": changed(stages=((0.70, 48, 16, "l1"), (1.00, 48, 16, "l2"))),
-    "crops of 32, then 48": changed(stages=networks.GROWING),
+    "crops of 32, then 48": changed(stages=networks.Recipe.stages),
     "without averaging": changed(average=0.0),
     "half the rate": changed(rate=1e-3),
     "twice the rate": changed(rate=4e-3),

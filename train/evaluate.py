@@ -25,12 +25,12 @@ KNOWN = {("Set5", 2): (33.655, 33.68), ("Set14", 2): (30.235, 30.335)}
 
 
 def enlarge(network, small, size):
-    """The 8-bit picture of that size. For luma networks the colours are those of the bicubic one, moved to the new luma."""
+    """The 8-bit picture of that size. For luma networks the colours are enlarged plainly and moved to the new luma."""
     x = train.as_input(small, network.colour)
     with torch.no_grad():
         result = network(train.enlarged(x, size) if network.before else x)[0].double().numpy()
     if network.colour == "luma":
-        plain = pictures.resize(small, size[0] / small.shape[0], size).astype(float)
+        plain = pictures.enlarge_smoothly(small, size)
         rgb = plain + (result[0] * 255 - pictures.luma(plain))[:, :, None] * (255 / 219)
     else:
         rgb = result.transpose(1, 2, 0) * 255

@@ -19,7 +19,7 @@ to add.
 
 ivs is the luma network of a browser player: it works on a picture that has been enlarged bilinearly, by whatever ratio, so one
 set of weights serves all of them."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -205,26 +205,25 @@ class Recipe:
     first_cycle: int = 8000        # steps; cycle n has first_cycle << n
     rate: float = 2e-3             # Adam's, at the top of the first cycle
     later_rate: float = 1e-3       # at the top of later ones
-    stages: tuple = field(default=((0.70, 48, 16, "l1"), (1.00, 64, 12, "l2")))  # until this share of a cycle: crop, batch, loss
+    stages: tuple = ((0.50, 32, 16, "l1"), (0.85, 48, 16, "l1"), (1.00, 48, 16, "l2"))  # until that share of a cycle: crop, batch, loss
     start: str = None              # begins with the weights of this network's first cycle, where their shapes are the same
     ratios: tuple = (2,)           # of enlargement; a crop is of the size above at 2, and of the same size enlarged at others
     average: float = 0.999         # weight of what was before in the running average of the weights
     clips: bool = False            # trained on frames that went through H.264
 
 
-GROWING = ((0.50, 32, 16, "l1"), (0.85, 48, 16, "l1"), (1.00, 48, 16, "l2"))
 NINE, FOURTEEN = dict(width=16, hidden=3, first=5, last=5), dict(width=16, hidden=6)
 RECIPES = {
     "rt3": Recipe(Ladder, dict(width=8, hidden=5)),
     "rt9": Recipe(Ladder, NINE),
     "rt14": Recipe(Ladder, FOURTEEN),
     "rt27": Recipe(Ladder, dict(width=16, hidden=11)),
-    "rt105": Recipe(Ladder, dict(width=32, hidden=11), rate=1e-3, later_rate=5e-4, stages=GROWING),
-    "piper": Recipe(Piper, dict(), first_cycle=6000, rate=1e-3, later_rate=5e-4, stages=GROWING),
+    "rt105": Recipe(Ladder, dict(width=32, hidden=11), rate=1e-3, later_rate=5e-4),
+    "piper": Recipe(Piper, dict(), first_cycle=6000, rate=1e-3, later_rate=5e-4),
     "rt14-x3": Recipe(Ladder, dict(scale=3, **FOURTEEN), first_cycle=4000, start="rt14", ratios=(3,)),
     "rt14-x4": Recipe(Ladder, dict(scale=4, **FOURTEEN), first_cycle=4000, start="rt14", ratios=(4,)),
-    "piper-x3": Recipe(Piper, dict(scale=3), first_cycle=1000, rate=5e-4, stages=GROWING, start="piper", ratios=(3,)),
-    "piper-x4": Recipe(Piper, dict(scale=4), first_cycle=1000, rate=5e-4, stages=GROWING, start="piper", ratios=(4,)),
+    "piper-x3": Recipe(Piper, dict(scale=3), first_cycle=1000, rate=5e-4, start="piper", ratios=(3,)),
+    "piper-x4": Recipe(Piper, dict(scale=4), first_cycle=1000, rate=5e-4, start="piper", ratios=(4,)),
     "ivs": Recipe(Enlarged, dict(), ratios=(Fraction(3, 2), 2, 3)),
     "rt9-h264": Recipe(Ladder, NINE, first_cycle=4000, rate=1e-3, start="rt9", clips=True),
     "rt14-h264": Recipe(Ladder, FOURTEEN, first_cycle=4000, rate=1e-3, start="rt14", clips=True),
