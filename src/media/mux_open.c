@@ -86,6 +86,15 @@ static bool has_offsets(const struct video_mux *mux, const AVFormatContext *inpu
     return false;
 }
 
+static bool is_only_video(const struct video_mux *mux)
+{
+    for (unsigned i = 0; i < mux->out->nb_streams; i++) {
+        const AVStream *s = mux->out->streams[i];
+        if (s != mux->video && s->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) return false;
+    }
+    return true;
+}
+
 static bool has_apple_keys(const struct av *av, const AVFormatContext *out)
 {
     return av->av_dict_get(out->metadata, "com.", NULL, AV_DICT_IGNORE_SUFFIX) != NULL;
@@ -101,6 +110,8 @@ static int add_defaults(struct video_mux *mux, const AVFormatContext *input, AVD
             AV_DICT_DONT_OVERWRITE);
     else if (c->is_mov)
         status = av->av_dict_set(options, "movflags", "frag_keyframe+empty_moov+default_base_moof", AV_DICT_DONT_OVERWRITE);
+    if (status >= 0 && c->is_mov && is_only_video(mux)) /* the muxer would take a finer one than the input has */
+        status = av->av_dict_set_int(options, "video_track_timescale", mux->video->time_base.den, AV_DICT_DONT_OVERWRITE);
     if (status >= 0 && c->is_mov && has_offsets(mux, input))
         status = av->av_dict_set_int(options, "movie_timescale", movie_timescale(mux), AV_DICT_DONT_OVERWRITE);
     if (status >= 0 && c->is_pattern && (c->format->flags & AVFMT_NOFILE))
