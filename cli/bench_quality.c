@@ -44,7 +44,7 @@ struct contest {
     double *times; /* [repeat] */
     struct quality_set *set;
     int n_sets;
-    struct table table;
+    struct table *table;
 };
 
 static int no_memory(void)
@@ -149,10 +149,10 @@ static int choose_networks(struct contest *c, const struct args *args)
 static double cost_of(const struct facts *facts, double scale)
 {
     if (facts->enlarged_first) return facts->macs * scale * scale;
-    double sum = facts->macs, pixels = 1;
-    for (double reached = facts->scale; facts->scale > 1 && reached < scale - 1e-9; reached *= facts->scale) {
-        pixels *= facts->scale * facts->scale;
-        sum += facts->macs * pixels;
+    double sum = facts->macs, reached = facts->scale;
+    while (facts->scale > 1 && reached < scale - 1e-9) {
+        sum += facts->macs * reached * reached;
+        reached *= facts->scale;
     }
     return sum;
 }
@@ -269,7 +269,7 @@ static int put_row(struct contest *c, const char *set, const char *picture, cons
         [RATE] = CELL_NUMBER(rate),
         [MACS] = CELL_NUMBER(mean ? one->macs : NAN), /* of a row for one picture the plot has no point */
         [KILOBYTES] = CELL_NUMBER(mean ? one->kilobytes : NAN)};
-    return table_row(&c->table, row) ? EXIT_DONE : EXIT_FAILED;
+    return table_row(c->table, row) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int measure_one(struct contest *c, struct contestant *one, const struct quality_set *set, const struct quality_entry *e,
@@ -358,19 +358,20 @@ static int check_options(struct contest *c, const struct args *args)
 int bench_quality(const struct args *args)
 {
     const struct bench_defaults defaults = {"64", 3, 2};
-    struct contest c = {.n = 0};
+    struct table table;
+    struct contest c = {.table = &table};
     int status = bench_open(&c.bench, args, &defaults);
-    table_start(&c.table, columns, N_COLUMNS, c.bench.json);
+    table_start(&table, columns, N_COLUMNS, c.bench.json);
     if (status == EXIT_DONE) status = check_options(&c, args);
     if (status == EXIT_DONE) status = open_sets(&c, args);
     if (status == EXIT_DONE) status = choose_networks(&c, args);
     if (status == EXIT_DONE) status = enter_all(&c);
     for (int i = 0; i < c.n_sets && status == EXIT_DONE; i++) status = measure_set(&c, &c.set[i]);
-    if (c.table.n_rows && !bench_save(&c.bench, &c.table, &graph) && status == EXIT_DONE) status = EXIT_FAILED;
+    if (table.n_rows && !bench_save(&c.bench, &table, &graph) && status == EXIT_DONE) status = EXIT_FAILED;
     for (int k = 0; k < c.n; k++) fm_upscale_destroy(&c.one[k].upscale);
     for (int i = 0; i < c.n_names; i++) free(c.names[i]);
     for (int i = 0; i < c.n_sets; i++) quality_set_close(&c.set[i]);
-    table_free(&c.table);
+    table_free(&table);
     bench_close(&c.bench);
     free(c.set);
     free(c.names);

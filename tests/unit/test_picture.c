@@ -215,7 +215,8 @@ static void as_a_file_is(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int channels = 1; channels <= 4; channels++)
             for (int bits = 8; bits <= 16; bits += 8)
-                compare(cases[i].params, strcmp(cases[i].model, "lanczos") ? kit_path(cases[i].model) : "lanczos", 61, 47, channels, bits, cases[i].what);
+                compare(cases[i].params, strcmp(cases[i].model, "lanczos") ? kit_path(cases[i].model) : "lanczos", 61, 47, channels,
+                    bits, cases[i].what);
     compare((struct fm_upscale_params){.memory = 6 << 20}, kit_path("double.onnx"), 400, 300, 3, 8, "bands by memory");
     compare((struct fm_upscale_params){0}, "lanczos", 2000, 900, 3, 8, "bands that flow");
     compare((struct fm_upscale_params){0}, kit_path("double.onnx"), 1, 1, 4, 16, "one pixel");
@@ -259,7 +260,8 @@ static void rows_apart(void)
     kit_drop(&made);
 }
 
-/* From the second call of a size on only the network is asked which pixels it needs, twice, in a list each time; another size, a run of files and back again give the same. */
+/* From the second call of a size on only the network is asked which pixels it needs, twice, in a list each time; another
+ * size, a run of files and back again give the same. */
 static void a_loop_is_lean(void)
 {
     kit_double("double.onnx", 1);
