@@ -223,7 +223,7 @@ static int open_sink(const struct arguments *a, struct video_source *source, con
         .first = first};
     code = video_encoder_open(&p, &s->encoder, warnings, sizeof warnings, &error);
     if (code != FM_OK) return code;
-    printf("encoder %s\n", video_encoder_name(s->encoder));
+    fprintf(strcmp(a->plain[1], "-") == 0 ? stderr : stdout, "encoder %s\n", video_encoder_name(s->encoder));
     const struct coded_stream *stream = video_encoder_stream(s->encoder);
     if (!a->journal)
         return video_mux_open(
@@ -293,7 +293,7 @@ int main(int argc, char **argv)
         else
             status = 2;
     }
-    fputs(warnings, stdout);
+    fputs(warnings, a.n > 1 && strcmp(a.plain[1], "-") == 0 ? stderr : stdout);
     if (status != 0) fprintf(stderr, "%s\n", error.message[0] ? error.message : "wrong usage");
     return status;
 }

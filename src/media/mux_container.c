@@ -181,6 +181,9 @@ uint32_t mux_container_tag(const struct av *av, const struct mux_container *c, c
 bool mux_container_holds(const struct av *av, const struct mux_container *c, const AVStream *stream)
 {
     const AVCodecParameters *p = stream->codecpar;
+    const bool is_video_only = c->format->audio_codec == AV_CODEC_ID_NONE && c->format->subtitle_codec == AV_CODEC_ID_NONE;
+    if (is_video_only && !c->is_mov && !c->is_matroska)
+        return false; /* pictures, Y4M: their muxers would take anything as one more */
     switch (p->codec_type) {
     case AVMEDIA_TYPE_ATTACHMENT: return mux_container_holds_attachments(c);
     case AVMEDIA_TYPE_VIDEO:

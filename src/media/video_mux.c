@@ -44,8 +44,10 @@ static int fill_video(struct video_mux *mux, const struct coded_stream *stream, 
         v->codecpar->codec_tag = MKTAG('h', 'v', 'c', '1'); /* parameter sets in the header: what Apple's players want to read */
     if (mux->params.sample_aspect.num > 0 && mux->params.sample_aspect.den > 0)
         v->sample_aspect_ratio = v->codecpar->sample_aspect_ratio = avcoded_rational(mux->params.sample_aspect);
-    if (v->avg_frame_rate.num <= 0 && codec == AV_CODEC_ID_WRAPPED_AVFRAME)
-        v->avg_frame_rate = (AVRational){25, 1}; /* Y4M must say one */
+    if (strcmp(mux->container.format->name, "yuv4mpegpipe") == 0) { /* it knows a frame rate, no times */
+        if (v->avg_frame_rate.num <= 0) v->avg_frame_rate = (AVRational){25, 1};
+        v->time_base = (AVRational){v->avg_frame_rate.den, v->avg_frame_rate.num};
+    }
     if (input && mux->main >= 0)
         return mux_plan_inherit(mux->av, &mux->container, input->streams[mux->main], v, &mux->params, warn, error);
     v->disposition = AV_DISPOSITION_DEFAULT;
@@ -124,10 +126,20 @@ static int failed(struct video_mux *mux, int status, struct fm_error *error)
     return core_fail(error, code == FM_ERR_NOMEM ? code : FM_ERR_IO, "%s: cannot be written: %s", name, reason);
 }
 
-/* Times that fall together in a coarser time base, or run backwards, are set apart by a tick: muxers refuse them. */
-static void order_times(const struct video_mux *mux, AVPacket *p, int64_t *last)
+/* Containers without decoding times leave the first ones of reordered video open: as many as it is reordered by. */
+static void guess_dts(const AVStream *stream, AVPacket *p, int64_t last)
 {
-    if (p->dts == AV_NOPTS_VALUE) p->dts = p->pts;
+    const int64_t step = p->duration > 0 ? p->duration : 1;
+    p->dts = p->pts;
+    if (p->pts == AV_NOPTS_VALUE || stream->codecpar->video_delay <= 0) return;
+    const int64_t guess = last == AV_NOPTS_VALUE ? p->pts - stream->codecpar->video_delay * step : last + step;
+    if (guess < p->dts) p->dts = guess;
+}
+
+/* Times that fall together in a coarser time base, or run backwards, are set apart by a tick: muxers refuse them. */
+static void order_times(const struct video_mux *mux, const AVStream *stream, AVPacket *p, int64_t *last)
+{
+    if (p->dts == AV_NOPTS_VALUE) guess_dts(stream, p, *last);
     if (p->dts == AV_NOPTS_VALUE) p->dts = *last == AV_NOPTS_VALUE ? 0 : *last + 1;
     if (p->pts == AV_NOPTS_VALUE) p->pts = p->dts;
     if (*last != AV_NOPTS_VALUE) {
@@ -146,7 +158,7 @@ static int put(struct video_mux *mux, AVStream *stream, AVRational base, int64_t
     if (p->pts != AV_NOPTS_VALUE) p->pts -= shift;
     if (p->dts != AV_NOPTS_VALUE) p->dts -= shift;
     av->av_packet_rescale_ts(p, base, stream->time_base);
-    order_times(mux, p, last);
+    order_times(mux, stream, p, last);
     p->stream_index = stream->index;
     p->time_base = stream->time_base;
     p->pos = -1;
