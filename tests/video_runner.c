@@ -11,6 +11,7 @@
  *     stats FRAMES DAMAGED ERRORS RESIZED RECONNECTS EARLY REASON
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +23,19 @@
 
 #define HELD_MAX 64
 
+static atomic_bool cancelled; /* by a signal, too */
+
+static void cancel_now(int number)
+{
+    (void) number;
+    atomic_store(&cancelled, true);
+}
+
 struct run {
     struct video_source_params params;
     const char *options[16];
     int64_t skip_frames, skip_pts, stop, cancel;
     int hold; /* frames kept before they are looked at, as a mill does */
-    atomic_bool cancelled;
 };
 
 /* Adler-32, as FFmpeg's framehash has it: plain, and as fast as the decoder. */
@@ -113,7 +121,7 @@ static int hand_out(struct run *run, struct video_source *source, struct fm_erro
             media_packet_release(&item.packet);
             continue;
         }
-        if (run->cancel && item.index + 1 >= run->cancel) atomic_store(&run->cancelled, true);
+        if (run->cancel && item.index + 1 >= run->cancel) atomic_store(&cancelled, true);
         held[n++] = item;
         if (n <= run->hold && n < HELD_MAX) continue;
         print_frame(&held[0].frame, held[0].index);
@@ -130,10 +138,11 @@ static int hand_out(struct run *run, struct video_source *source, struct fm_erro
 
 int main(int argc, char **argv)
 {
-    struct run run = {.params.options = run.options, .params.cancel = &run.cancelled};
+    struct run run = {.params.options = run.options, .params.cancel = &cancelled};
     struct fm_error error = {0};
     struct video_source *source = NULL;
     struct video_source_stats stats = {0};
+    signal(SIGUSR1, cancel_now);
     for (int i = 2; i < argc; i++) {
         if (next_argument(&run, argv[i])) continue;
         fprintf(stderr, "%s: what?\n", argv[i]);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pixel formats that decoders, cameras and pictures have beside the canonical ones. Where samples only lie otherwise (packed,
- * interleaved, shifted, the other byte order, a palette) they are moved, bit for bit: by swscale for the forms it has a plain copy
- * for, else sample by sample with FFmpeg's own description of the format. What must be computed (other subsampling, floats, XYZ, raw
+ * interleaved, shifted, the other byte order, a palette) they are moved, bit for bit, by FFmpeg's description of the format. What must be computed (other subsampling, floats, XYZ, raw
  * sensor patterns, another size) is left to swscale at its best. */
 #include <string.h>
 
@@ -89,28 +88,6 @@ static int make(struct avconvert *c, enum AVPixelFormat to, int width, int heigh
     return FM_OK;
 }
 
-/* swscale moves these without computing. */
-static bool sws_moves(enum AVPixelFormat from)
-{
-    switch (from) {
-    case AV_PIX_FMT_NV12:
-    case AV_PIX_FMT_NV21:
-    case AV_PIX_FMT_YUYV422:
-    case AV_PIX_FMT_UYVY422:
-    case AV_PIX_FMT_RGB24:
-    case AV_PIX_FMT_BGR24:
-    case AV_PIX_FMT_RGBA:
-    case AV_PIX_FMT_BGRA:
-    case AV_PIX_FMT_ARGB:
-    case AV_PIX_FMT_ABGR:
-    case AV_PIX_FMT_RGB0:
-    case AV_PIX_FMT_BGR0:
-    case AV_PIX_FMT_0RGB:
-    case AV_PIX_FMT_0BGR: return true;
-    default: return false;
-    }
-}
-
 /* Are the samples there as they are wanted, and only lie otherwise? */
 static bool only_lies_otherwise(const AVPixFmtDescriptor *from, const struct video_format *to)
 {
@@ -133,16 +110,37 @@ static int component(const AVPixFmtDescriptor *from, const struct video_format *
     return to->layout == VIDEO_RGB ? rgb[plane] : plane;
 }
 
+/* Whole bytes and whole little-endian words, which is how cameras and pictures have them, need no reader of bits. */
+static bool fetch_row(const AVFrame *frame, const AVPixFmtDescriptor *from, int k, int y, int n, uint16_t *row)
+{
+    const AVComponentDescriptor *c = &from->comp[k];
+    const uint8_t *at = frame->data[c->plane] + (ptrdiff_t) y * frame->linesize[c->plane] + c->offset;
+    const unsigned mask = (1u << c->depth) - 1;
+    if (from->flags & (AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_BE)) return false;
+    if (c->depth + c->shift <= 8) {
+        for (int x = 0; x < n; x++) row[x] = (uint16_t) (at[(ptrdiff_t) x * c->step] >> c->shift & (int) mask);
+        return true;
+    }
+    if (c->depth <= 8 || c->depth + c->shift > 16) return false;
+    for (int x = 0; x < n; x++) {
+        const uint8_t *p = at + (ptrdiff_t) x * c->step;
+        row[x] = (uint16_t) ((unsigned) (p[0] | p[1] << 8) >> c->shift & mask);
+    }
+    return true;
+}
+
 static void store_row(const uint16_t *row, int n, int from_bits, int to_bits, uint8_t *to)
 {
     const unsigned high = (1u << from_bits) - 1, top = (1u << to_bits) - 1;
-    for (int x = 0; x < n; x++) {
-        const unsigned v = from_bits == to_bits ? row[x] : (row[x] * top + high / 2) / high;
-        if (to_bits > 8)
-            ((uint16_t *) (void *) to)[x] = (uint16_t) v;
-        else
-            to[x] = (uint8_t) v;
-    }
+    uint16_t *words = (uint16_t *) (void *) to;
+    if (from_bits != to_bits && to_bits > 8)
+        for (int x = 0; x < n; x++) words[x] = (uint16_t) ((row[x] * top + high / 2) / high);
+    else if (from_bits != to_bits)
+        for (int x = 0; x < n; x++) to[x] = (uint8_t) ((row[x] * top + high / 2) / high);
+    else if (to_bits > 8)
+        memcpy(words, row, (size_t) n * sizeof *row);
+    else
+        for (int x = 0; x < n; x++) to[x] = (uint8_t) row[x];
 }
 
 static void palette_row(const AVFrame *frame, int y, int plane, int n, uint16_t *row)
@@ -173,7 +171,7 @@ static int move(struct avconvert *c, const AVFrame *frame, const AVPixFmtDescrip
             uint8_t *out = c->made->data[i] + (ptrdiff_t) y * c->made->linesize[i];
             if (palette)
                 palette_row(frame, y, i, n, c->row);
-            else
+            else if (!fetch_row(frame, from, k, y, n, c->row))
                 c->av->av_read_image_line2(
                     c->row, (const uint8_t **) frame->data, frame->linesize, from, 0, y, k, n, 0, sizeof *c->row);
             store_row(c->row, n, palette ? 8 : from->comp[k].depth, to->bits, out);
@@ -254,7 +252,7 @@ int avconvert_frame(struct avconvert *c, AVFrame *frame, enum AVPixelFormat to, 
     if (!resized && avframe_is_canonical(frame->format, &same) && same.layout == format.layout && same.bits == format.bits &&
         same.alpha == format.alpha) {
         copy(c, frame, &format);
-    } else if (!resized && !sws_moves(frame->format) && only_lies_otherwise(from, &format)) {
+    } else if (!resized && only_lies_otherwise(from, &format)) {
         code = move(c, frame, from, &format, error);
     } else {
         code = prepare_sws(c, frame, error);

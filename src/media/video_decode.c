@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From packets to frames in the queue, a step at a time. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -155,8 +156,12 @@ static int end_of_packets(struct video_source *s, int code, struct fm_error *err
     s->live.broken = s->info.live;
     s->live.clean = code == AVERROR_EOF;
     s->live.code = code;
-    if (code == AVERROR_EOF && !av_load_heard()) return FM_OK;
-    video_open_reason(&s->input, code, s->stats.end, sizeof s->stats.end);
+    if (code == AVERROR_EOF && video_open_breaks_off(&s->input))
+        snprintf(s->stats.end, sizeof s->stats.end, "it breaks off within a frame");
+    else if (code == AVERROR_EOF && !av_load_heard())
+        return FM_OK;
+    else
+        video_open_reason(&s->input, code, s->stats.end, sizeof s->stats.end);
     s->stats.ended_early = !s->info.live;
     return FM_OK;
 }
@@ -194,6 +199,7 @@ static int decode(struct video_source *s, const AVPacket *packet, struct fm_erro
         if (s->jumped) s->key_certain = video_seek_is_certain(s, packet);
         s->jumped = false;
         s->stats.bytes += packet->size;
+        s->trouble += (packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
     }
     const int code = s->av->avcodec_send_packet(s->decoder, packet);
     if (code == AVERROR(ENOMEM)) return core_fail_nomem(error, 0);

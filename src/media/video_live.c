@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Live sources that broke off: connected again after growing pauses. Times go on where they ended, plus the time that passed. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -36,9 +37,6 @@ int video_live_again(struct video_source *s, struct fm_error *error)
     struct video_break *l = &s->live;
     const int tries = s->params.reconnects > 0 ? s->params.reconnects : s->params.reconnects < 0 ? 0 : 8;
     struct fm_error why = {0};
-    char reason[160];
-    video_open_reason(&s->input, l->code, reason, sizeof reason);
-    if (tries) video_info_text(s->stats.end, reason, sizeof reason);
     while (l->failures < tries) {
         uint64_t pause = FIRST_PAUSE_NS << (l->failures < 5 ? l->failures : 5);
         if (pause > LAST_PAUSE_NS) pause = LAST_PAUSE_NS;
@@ -60,8 +58,9 @@ int video_live_again(struct video_source *s, struct fm_error *error)
         return FM_OK;
     }
     s->stats.ended_early = true;
+    if (!s->stats.end[0]) snprintf(s->stats.end, sizeof s->stats.end, "the stream ended");
     if (l->clean) return FM_ERR_EOS;
-    return core_fail(error, FM_ERR_IO, "%s: the connection broke (%s)%s%s", s->name, reason,
+    return core_fail(error, FM_ERR_IO, "%s: the connection broke (%s)%s%s", s->name, s->stats.end,
         why.message[0] ? " and could not be made again: " : "", why.message);
 }
 

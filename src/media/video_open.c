@@ -300,5 +300,15 @@ int video_open_read(struct video_input *input, AVPacket *packet)
     if (input->pictures) return video_pictures_read(input->pictures, input->av, packet);
     av_load_listen();
     video_wait_begin(&input->wait);
-    return input->av->av_read_frame(input->container, packet);
+    const int code = input->av->av_read_frame(input->container, packet);
+    if (code == 0 && packet->pos >= 0) input->packets_end = packet->pos + packet->size;
+    return code;
+}
+
+/* Y4M has no index and no lengths; its reader drops half a frame at the end without a word. */
+bool video_open_breaks_off(const struct video_input *input)
+{
+    const AVFormatContext *c = input->container;
+    return !input->pictures && c->pb && !strcmp(c->iformat->name, "yuv4mpegpipe") &&
+           c->pb->pos - (c->pb->buf_end - c->pb->buf_ptr) > input->packets_end;
 }

@@ -31,6 +31,7 @@ struct video_input {
     struct video_pictures *pictures;
     enum video_place place;
     AVDictionary *rest;     /* options that the container did not know */
+    int64_t packets_end;    /* where the last packet ended in the file */
     struct video_wait wait; /* FFmpeg holds its address: the struct stays where it is */
 };
 
@@ -43,6 +44,8 @@ void video_open_name(const char *url, char *name, size_t size);
 bool video_open_is_live(const struct video_input *input, const char *url, enum video_live live);
 /* The next packet, as av_read_frame gives it: 0, AVERROR_EOF or another AVERROR. */
 int video_open_read(struct video_input *input, AVPacket *packet);
+/* After the end: was there half a packet? */
+bool video_open_breaks_off(const struct video_input *input);
 /* The n-th video stream that is no cover; -1. */
 int video_open_stream(const struct video_input *input, int n);
 /* "timed out", or what FFmpeg says. */
