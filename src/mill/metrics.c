@@ -14,10 +14,10 @@ static uint64_t mill_span(uint64_t from, uint64_t to)
 static void mill_add_worker(struct mill_metrics *m, struct ring_worker *own, int index)
 {
     const uint32_t phase = atomic_load(&own->phase);
-    if (phase == RING_ABSENT) return;
+    if (phase == RING_ABSENT && !atomic_load(&own->start_ns)) return; /* never was ready */
     const uint64_t since = atomic_load(&own->since_ns), failed = atomic_load(&own->failed), done = atomic_load(&own->done);
     uint64_t busy = atomic_load(&own->busy_ns);
-    const uint64_t now = phase == RING_ENDED ? atomic_load(&own->end_ns) : core_now_ns();
+    const uint64_t now = phase == RING_ENDED || phase == RING_ABSENT ? atomic_load(&own->end_ns) : core_now_ns();
     if (phase == RING_BUSY) busy += mill_span(since, now);
     const uint64_t present = mill_span(atomic_load(&own->start_ns), now);
     m->done += done;

@@ -21,7 +21,7 @@ __attribute__((format(printf, 2, 3))) static void text_add(struct text *t, const
     if (n > 0) t->length += (size_t) n;
 }
 
-/* Names and reasons come from command lines and other processes: quotes, backslashes and what is no printable ASCII are escaped, as JSON
+/* Names and reasons come from command lines and other processes: quotes, backslashes and control characters are escaped, as JSON
  * wants it or as Prometheus does (which knows only \\, \" and \n). */
 static void text_add_quoted(struct text *t, const char *text, bool json)
 {

@@ -103,6 +103,7 @@ void mill_bury(struct mill *mill, int worker)
 {
     struct ring *const ring = mill->ring;
     struct ring_worker *const own = ring_worker(ring, worker);
+    atomic_store(&own->end_ns, core_now_ns());
     atomic_store(&own->phase, RING_ABSENT);
     for (int i = 0; i < mill->params.slots; i++) {
         pthread_mutex_lock(&mill->lock);
@@ -263,6 +264,8 @@ static int mill_make_notes(struct mill *mill, struct fm_error *error)
             snprintf(mill->note[i].name, sizeof mill->note[i].name, "%s", p->names[i]);
         else
             snprintf(mill->note[i].name, sizeof mill->note[i].name, "%d", i);
+        for (char *c = mill->note[i].name; *c; c++)
+            if ((unsigned char) *c < 0x20 || *c == 0x7f) *c = '?'; /* it is shown on terminals */
     }
     mill->alive = p->workers;
     if (p->policy != MILL_WEIGHTED) return FM_OK;

@@ -11,7 +11,7 @@
 #define SCHEDULE_ENOUGH 4      /* samples of each member in a trial */
 #define SCHEDULE_MARGIN 1.02   /* by which more workers must beat fewer */
 #define SCHEDULE_HINDERED 1.03 /* slower together than alone by this: they take something from each other */
-#define SCHEDULE_DRIFT 1.05    /* weights stay as they are below this */
+#define SCHEDULE_DRIFT 1.02    /* weights stay as they are below this */
 #define SCHEDULE_WEIGHTS 1000000.0
 
 int schedule_open(struct schedule *s, int workers, int slots)
@@ -182,7 +182,7 @@ static bool schedule_fit(struct schedule *s)
     for (int i = 0; i < s->workers; i++) {
         struct schedule_worker *const w = &s->worker[i];
         if (w->state != SCHEDULE_MEMBER || w->samples < 3) continue;
-        const double now = (w->seconds + w->sum / w->samples) / 2;
+        const double now = w->sum / w->samples;
         if (now > w->seconds * SCHEDULE_DRIFT || now * SCHEDULE_DRIFT < w->seconds) drifted = true;
     }
     for (int i = 0; i < s->workers; i++) {
