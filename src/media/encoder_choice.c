@@ -187,7 +187,7 @@ int encoder_choice_options(const struct av *av, const struct video_encoder_param
         if (status >= 0) status = set(av, options, "slicecrc", "1");
         return status < 0 ? status : set(av, options, "g", "1");
     }
-    if (is_one_of(name, "mpeg4 mpeg2video mpeg1video")) /* closed groups are refused with scene changes */
+    if (encoder_choice_counts(codec) && codec->id != AV_CODEC_ID_THEORA) /* closed groups are refused with scene changes */
         status = set(av, options, "sc_threshold", "1000000000");
     if (is_one_of(name, "mpeg4 mpeg2video mpeg1video mjpeg libxvid") && !has(av, *options, "b q qscale global_quality")) {
         context->flags |= AV_CODEC_FLAG_QSCALE;

@@ -104,7 +104,8 @@ static void set_context(struct video_encoder *e, const struct video_encoder_para
                                  : (AVRational){0, 1};
     c->gop_size = default_gop(params);
     c->thread_count = params->threads;
-    c->flags |= AV_CODEC_FLAG_CLOSED_GOP;
+    const AVCodecDescriptor *descriptor = e->av->avcodec_descriptor_get(codec->id);
+    if (!descriptor || !(descriptor->props & AV_CODEC_PROP_INTRA_ONLY)) c->flags |= AV_CODEC_FLAG_CLOSED_GOP;
     if (params->container ? video_encoder_wants_header(params->container) : true) c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (params->bit_exact) c->flags |= AV_CODEC_FLAG_BITEXACT;
     c->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
