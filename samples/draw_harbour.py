@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Draws samples/harbour.png, the picture that the demo and the README enlarge: flat colours, curves, thin ropes, small windows.
-Everything is a formula, drawn eight times as large and averaged down, so edges are as soft as a camera's. Usage: draw_harbour.py OUT.png"""
+Everything is a formula, drawn eight times as large and averaged down, so edges are as soft as a camera's. Usage: draw_harbour.py OUT.png [TIMES AS LARGE]"""
 import struct
 import sys
 import zlib
@@ -11,8 +11,8 @@ import numpy as np
 WIDTH, HEIGHT, OVER = 240, 160, 8
 
 
-def scene():
-    y, x = np.mgrid[0:HEIGHT * OVER, 0:WIDTH * OVER].astype(np.float32) / OVER
+def scene(times=1):
+    y, x = np.mgrid[0:HEIGHT * times * OVER, 0:WIDTH * times * OVER].astype(np.float32) / (OVER * times)
     image = np.zeros(x.shape + (3,), np.float32)
 
     def paint(where, colour):
@@ -72,7 +72,7 @@ def scene():
     for post in range(7):
         paint((np.abs(x - 8 - post * 11) < 1.4) & (y > 100) & (y < 120), (60, 44, 36))
     paint((x < 84) & (y > 104) & (y < 108), (104, 78, 58))
-    return image.reshape(HEIGHT, OVER, WIDTH, OVER, 3).mean(axis=(1, 3))
+    return image.reshape(HEIGHT * times, OVER, WIDTH * times, OVER, 3).mean(axis=(1, 3))
 
 
 def save_png(path, image):
@@ -85,4 +85,4 @@ def save_png(path, image):
             file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
 
 
-save_png(sys.argv[1], scene())
+save_png(sys.argv[1], scene(*map(int, sys.argv[2:3])))

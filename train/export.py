@@ -6,6 +6,7 @@ then checks that the file computes what was trained, by running it with framemil
     python3 train/export.py rt14 models/rt14.onnx --version 1.0"""
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ import pictures
 import train
 
 PHOTOS = "CID22_512 (CC BY-SA 4.0), CLIC2025 and unsplash_squeeze (Unsplash licence), gb82 and elementary (CC0)"
+
+
+LOGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "logs")
 
 
 def rounded(tensor):
@@ -126,6 +130,10 @@ def main():
     network.eval()
     with open(given.output, "wb") as file:
         file.write(write(network, given.name, metadata_of(network, given.name, given.version)))
+    log = train.file_of(given.name, ".csv")
+    if os.path.exists(log) and not given.untrained:
+        os.makedirs(LOGS, exist_ok=True)
+        shutil.copyfile(log, os.path.join(LOGS, given.name + ".csv"))
     cost = networks.multiplies(network)
     print(f"{given.output}: {os.path.getsize(given.output)} bytes, {cost} multiply-adds a pixel of the input")
     return 0 if check(network, given.output, given.program) else 1
