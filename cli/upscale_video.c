@@ -3,6 +3,7 @@
 #include "upscale_video.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,10 @@ struct job {
     const struct options *options;
     struct progress progress;
     const char *input;
-    int shown; /* reports in the JSON list */
+    int shown;     /* reports in the JSON list */
+    char **result; /* names that were made so far */
+    int n_results;
+    bool cancelled;
 };
 
 bool is_video_job(const struct settings *s, const struct args *args)
@@ -139,13 +143,13 @@ static void number(const char *name, double value, int digits)
     json_number(stdout, value, digits);
 }
 
-static void write_json(const struct job *job, const struct fm_video_report *r)
+static void write_json(struct job *job, const struct fm_video_report *r, const char *outcome)
 {
-    printf("%s\n {", job->shown ? "," : "");
+    printf("%s\n {", job->shown++ ? "," : "");
     json_member(stdout, "input", r->input);
     fputs(", ", stdout);
     json_member(stdout, "output", r->output);
-    printf(", \"outcome\": \"%s\", ", r->code == FM_OK ? "done" : r->code == FM_ERR_CANCELLED ? "cancelled" : "failed");
+    printf(", \"outcome\": \"%s\", ", outcome);
     json_member(stdout, "message", r->message);
     fputs(", \"warnings\": ", stdout);
     json_lines(stdout, r->warnings);
@@ -158,6 +162,8 @@ static void write_json(const struct job *job, const struct fm_video_report *r)
     json_member(stdout, "encoder", r->encoder);
     fputs(", ", stdout);
     json_member(stdout, "partial", r->partial);
+    fputs(", ", stdout);
+    json_member(stdout, "journal", r->journal);
     fputs(", ", stdout);
     json_member(stdout, "hash", r->hash);
     printf(", \"frames\": %lld, \"resumed\": %lld, \"dropped\": %lld, \"damaged\": %lld, \"reconnects\": %lld, \"steps\": %lld, "
@@ -202,7 +208,10 @@ static void on_report(void *user, const struct fm_video_report *r)
     } else {
         progress_say(&job->progress, "error", r->input, *r->message ? r->message : fm_err_name(r->code));
         if (*r->partial) {
-            snprintf(text, sizeof text, "%.400s has the first %lld frames; --resume goes on", r->partial, (long long) r->frames);
+            snprintf(text, sizeof text, "%.400s has what was made so far%s", r->partial, *r->journal ? "; --resume goes on" : "");
+            progress_say(&job->progress, "note", r->input, text);
+        } else if (*r->journal) {
+            snprintf(text, sizeof text, "%.400s has what was made so far; --resume goes on", r->journal);
             progress_say(&job->progress, "note", r->input, text);
         }
     }
@@ -211,10 +220,41 @@ static void on_report(void *user, const struct fm_video_report *r)
         progress_say(&job->progress, "note", r->input, text);
     }
     if (job->settings->json)
-        write_json(job, r);
+        write_json(job, r, r->code == FM_OK ? "done" : r->code == FM_ERR_CANCELLED ? "cancelled" : "failed");
     else if (job->options->benchmark)
         print_benchmark(r);
-    job->shown++;
+}
+
+/* --dry-run. */
+static void on_plan(void *user, const struct fm_video_report *r)
+{
+    struct job *job = user;
+    char frames[48] = "";
+    if (r->expected) snprintf(frames, sizeof frames, ", %lld frames", (long long) r->expected);
+    if (job->settings->json)
+        write_json(job, r, "planned");
+    else
+        printf("%s -> %s: %dx%d -> %dx%d by %s%s\n", r->input, *r->output ? r->output : "nothing", r->in_width, r->in_height,
+            r->out_width, r->out_height, r->how, frames);
+}
+
+/* What could not be opened is in the JSON report, too. */
+static void say_refused(struct job *job, const char *input, const char *output, int code, const char *message)
+{
+    const struct fm_video_report r = {.size = sizeof r,
+        .input = input,
+        .output = output ? output : "",
+        .code = code,
+        .message = message,
+        .warnings = "",
+        .model = "",
+        .how = "",
+        .encoder = "",
+        .partial = "",
+        .journal = "",
+        .hash = ""};
+    if (code < 0) progress_say(&job->progress, "error", input, message);
+    if (job->settings->json) write_json(job, &r, code < 0 ? "failed" : "skipped");
 }
 
 /* ---- running ---- */
@@ -238,32 +278,52 @@ static int run_one(struct job *job, fm_engine *engine, const char *input, const 
 {
     struct fm_video_params p = job->options->params;
     struct fm_error error = {0};
+    struct stat st;
     fm_video *video = NULL;
     p.input = input;
     p.output = output;
     job->input = input;
     progress_start(&job->progress, job->settings->progress, job->settings->quiet);
     job->progress.what = "frame";
+    if (job->settings->skip_existing && output && stat(output, &st) == 0 && S_ISREG(st.st_mode)) {
+        progress_say(&job->progress, "skipped", input, "the result is there already");
+        say_refused(job, input, output, FM_OK, "the result is there already");
+        return EXIT_DONE;
+    }
     int code = fm_video_create(engine, &p, &video, &error);
     if (code < 0) {
-        progress_say(&job->progress, "error", input, error.message);
+        say_refused(job, input, output, code, error.message);
         return code == FM_ERR_UNSUPPORTED || code == FM_ERR_IO ? EXIT_BAD_INPUT : status_of(code);
     }
     const char *note;
     for (int i = 0; fm_video_note(video, i, &note) == FM_OK; i++) progress_say(&job->progress, "note", input, note);
-    interrupt_target(stop, video);
-    code = fm_video_run(video, on_report, on_progress, on_log, job, &error);
-    interrupt_target(NULL, NULL);
+    if (job->settings->dry_run) {
+        code = fm_video_describe(video, on_plan, job);
+    } else {
+        interrupt_target(stop, video);
+        code = fm_video_run(video, on_report, on_progress, on_log, job, &error);
+        interrupt_target(NULL, NULL);
+    }
     fm_video_destroy(&video);
+    job->cancelled = code == FM_ERR_CANCELLED;
     return status_of(code);
 }
 
-/* "folder/film.mp4" for film.avi: the container is kept, but for those that cannot be written. */
-static char *result_in(const char *folder, const char *input, const char *suffix)
+/* "folder/film_x2.mp4" for film.mp4; a stream or a folder of pictures becomes an MP4. */
+static char *result_of(const char *folder, const char *input, const char *suffix)
 {
-    const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input, *dot = strrchr(name, '.');
-    const int stem = dot && dot != name ? (int) (dot - name) : (int) strlen(name);
-    return text_of("%s/%.*s%s%s", folder, stem, name, suffix, dot && dot != name ? dot : ".mp4");
+    size_t end = strlen(input);
+    while (end > 1 && input[end - 1] == '/') end--;
+    size_t name = end;
+    while (name > 0 && input[name - 1] != '/') name--;
+    const char *dot = NULL;
+    for (size_t i = name + 1; i < end; i++)
+        if (input[i] == '.') dot = input + i;
+    const bool kept = dot && fm_video_is_name(dot) && !strstr(input, "://");
+    const int stem = (int) ((dot ? (size_t) (dot - input) : end) - name), rest = kept ? (int) (input + end - dot) : 4;
+    const char *extension = kept ? dot : ".mp4", *at = input + name;
+    if (folder) return text_of("%s/%.*s%s%.*s", folder, stem, at, suffix, rest, extension);
+    return text_of("%.*s%.*s%s%.*s", (int) name, input, stem, at, suffix, rest, extension);
 }
 
 static bool is_folder(const char *path)
@@ -272,22 +332,58 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Two inputs of one name: the second would replace the result of the first. */
+static bool is_taken(const struct job *job, const char *name)
+{
+    for (int i = 0; i < job->n_results; i++)
+        if (!strcmp(job->result[i], name)) return true;
+    return false;
+}
+
+static int run_named(struct job *job, fm_engine *engine, const char *input, const char *folder)
+{
+    char *made = result_of(folder, input, job->settings->suffix);
+    if (!made) return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
+    if (is_taken(job, made)) {
+        say_refused(job, input, made, FM_ERR_IO, "another input has a result of that name");
+        free(made);
+        return EXIT_FAILED;
+    }
+    job->result[job->n_results++] = made;
+    return run_one(job, engine, input, made);
+}
+
 static int run_all(struct job *job, fm_engine *engine)
 {
     const struct settings *s = job->settings;
     const char *out = s->output;
     int worst = EXIT_DONE;
     const bool folder = out && (s->n_inputs > 1 || is_folder(out) || out[strlen(out) - 1] == '/');
-    const int error = folder ? make_folders(out) : 0;
+    const int error = folder && !s->dry_run ? make_folders(out) : 0;
     if (error) return fprintf(stderr, "framemill: %s: %s\n", out, strerror(error)), EXIT_FAILED;
-    for (int i = 0; i < s->n_inputs; i++) {
-        char *made = folder ? result_in(out, s->input[i], s->suffix) : NULL;
-        if (folder && !made) return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
-        const int status = run_one(job, engine, s->input[i], folder ? made : out);
-        free(made);
+    if (!(job->result = calloc((size_t) s->n_inputs, sizeof *job->result)))
+        return fprintf(stderr, "framemill: out of memory\n"), EXIT_FAILED;
+    for (int i = 0; i < s->n_inputs && !job->cancelled; i++) {
+        const bool named = folder || (!out && *s->suffix);
+        const int status =
+            named ? run_named(job, engine, s->input[i], folder ? out : NULL) : run_one(job, engine, s->input[i], out);
         if (status != EXIT_DONE && worst != EXIT_FAILED) worst = status;
     }
+    for (int i = 0; i < job->n_results; i++) free(job->result[i]);
+    free(job->result);
     return worst;
+}
+
+static int check_places(const struct settings *s, const struct options *options)
+{
+    const char *fault = NULL;
+    if (!s->output && !*s->suffix && !options->benchmark)
+        fault = "where to? (framemill upscale IN OUT; --benchmark goes without)";
+    else if (s->output && !strcmp(s->output, "-") && (s->json || s->dry_run))
+        fault = "the video and the report cannot both go to standard output";
+    if (!fault) return EXIT_DONE;
+    fprintf(stderr, "framemill upscale: %s\n", fault);
+    return EXIT_USAGE;
 }
 
 int upscale_video(const struct settings *s, const struct args *args)
@@ -295,10 +391,9 @@ int upscale_video(const struct settings *s, const struct args *args)
     struct options options;
     struct job job = {.settings = s, .options = &options};
     int status = read_options(&options, s, args);
-    if (status == EXIT_DONE && !s->output && !options.benchmark) {
-        fprintf(stderr, "framemill upscale: where to? (framemill upscale IN OUT; --benchmark goes without)\n");
-        status = EXIT_USAGE;
-    }
+    if (status == EXIT_DONE) status = check_places(s, &options);
+    signal(SIGXFSZ, SIG_IGN); /* a file too large, and a pipe that nobody reads, are errors of the job */
+    signal(SIGPIPE, SIG_IGN);
     struct fm_error error = {0};
     fm_engine *engine = NULL;
     if (status == EXIT_DONE && fm_engine_create(&s->engine, &engine, &error) < 0) status = report(&error);

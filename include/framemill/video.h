@@ -78,6 +78,7 @@ struct fm_video_report {
     int64_t dropped, damaged, reconnects, steps; /* steps: changes of network under realtime */
     int64_t tiles, reused;    /* of all frames; reused ones were not computed */
     uint64_t out_bytes;
+    const char *journal;      /* what resume goes on with, beside `partial`, or "" */
 };
 typedef void (*fm_video_report_fn)(void *user, const struct fm_video_report *report);
 /* A line for the log: a step of the ladder, a reconnection. On the thread that runs. */
@@ -88,6 +89,9 @@ FM_API int fm_video_create(fm_engine *engine, const struct fm_video_params *para
 FM_API void fm_video_destroy(fm_video **video); /* accepts NULL contents, sets NULL */
 /* What was said while opening, a line at a time; FM_ERR_EOS past the end. */
 FM_API int fm_video_note(const fm_video *video, int index, const char **text);
+
+/* What a run would do: the report with sizes, network and expectations. Nothing is computed, nothing written. */
+FM_API int fm_video_describe(fm_video *video, fm_video_report_fn report, void *user);
 
 /* Runs the job, once. `progress` is called about ten times a second, `log` now and then, `report` once at the end, also on failure; each
  * may be NULL. FM_ERR_CANCELLED: what was done is kept, in a playable file beside and in the journal that resume goes on with. */

@@ -65,6 +65,11 @@ int fm_video_note(const fm_video *video, int index, const char **text)
     return FM_OK;
 }
 
+int fm_video_describe(fm_video *video, fm_video_report_fn report, void *user)
+{
+    return video && report ? video_describe(video->task, report, user) : FM_ERR_ARGUMENT;
+}
+
 int fm_video_run(fm_video *video, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
     struct fm_error *error)
 {

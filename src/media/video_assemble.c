@@ -34,7 +34,7 @@ struct join {
     struct warn warn;
 };
 
-static int measure(const char *log, bool all, struct extent *extent, struct fm_error *error)
+static int measure(const char *log, bool all, int64_t most, struct extent *extent, struct fm_error *error)
 {
     struct packet_log_reader *reader;
     struct packet_log_record record;
@@ -43,7 +43,7 @@ static int measure(const char *log, bool all, struct extent *extent, struct fm_e
     int code = packet_log_open(log, &reader, error);
     if (code != FM_OK) return code;
     if (!packet_log_coded(reader)) code = core_fail(error, FM_ERR_FORMAT, "%s: the journal ends before its video begins", log);
-    while (code == FM_OK && (code = packet_log_next(reader, &record, error)) == FM_OK) {
+    while (code == FM_OK && (!most || packets < most) && (code = packet_log_next(reader, &record, error)) == FM_OK) {
         const struct coded_packet *p = &record.packet;
         if (record.kind == PACKET_LOG_PACKET) {
             packets++;
@@ -59,18 +59,39 @@ static int measure(const char *log, bool all, struct extent *extent, struct fm_e
     return code == FM_ERR_EOS ? FM_OK : code;
 }
 
-static int open_input(const struct av *av, const char *input, AVFormatContext **out, struct fm_error *error)
+static int read_options(const struct av *av, const char *const *options, AVDictionary **to, struct fm_error *error)
+{
+    for (; options && *options; options++) {
+        char key[64];
+        const size_t length = strcspn(*options, "=");
+        if (!(*options)[length] || length >= sizeof key) continue; /* was refused when the video was opened */
+        memcpy(key, *options, length);
+        key[length] = 0;
+        if (av->av_dict_set(to, key, *options + length + 1, 0) < 0) return core_fail_nomem(error, 0);
+    }
+    return FM_OK;
+}
+
+static int open_input(
+    const struct av *av, const char *input, const struct video_mux_params *params, AVFormatContext **out, struct fm_error *error)
 {
     char reason[200];
     const bool is_plain = !strstr(input, "://") && strncmp(input, "file:", 5) != 0;
     const size_t size = strlen(input) + 6;
     char *url = core_alloc(size);
+    AVDictionary *options = NULL;
     *out = NULL;
     if (!url) return core_fail_nomem(error, size);
     snprintf(url, size, "%s%s", is_plain ? "file:" : "", input);
-    av_load_listen();
-    int status = av->avformat_open_input(out, url, NULL, NULL);
+    int code = read_options(av, params->input_options, &options, error), status = 0;
+    if (code == FM_OK) {
+        av_load_listen();
+        status = av->avformat_open_input(
+            out, url, params->input_format ? av->av_find_input_format(params->input_format) : NULL, &options);
+    }
     core_free(url);
+    av->av_dict_free(&options);
+    if (code != FM_OK) return code;
     if (status >= 0) status = av->avformat_find_stream_info(*out, NULL);
     if (status >= 0) return FM_OK;
     av_load_reason(status, reason, sizeof reason);
@@ -182,10 +203,10 @@ static int assemble(const char *log, const char *input, const char *output, cons
     struct video_mux_params own = *params;
     const struct av *av = av_load(error);
     if (!av) return FM_ERR_UNSUPPORTED;
-    int code = measure(log, all, &extent, error);
+    int code = measure(log, all, params->packets_max, &extent, error);
     if (code != FM_OK) return code;
     struct join j = {.av = av, .left = extent.packets, .warn = warn};
-    if (input) code = open_input(av, input, &j.input, error);
+    if (input) code = open_input(av, input, params, &j.input, error);
     if (code == FM_OK && !extent.is_done) { /* other streams as far as the video goes */
         struct packet_log_reader *reader;
         code = packet_log_open(log, &reader, error);
@@ -237,7 +258,7 @@ int video_mux_check(const char *input, const char *output, const char *codec, co
         return core_fail(error, FM_ERR_UNSUPPORTED, "%s cannot hold video of %s", mux_container_title(&container), codec);
     if (!input || params->no_copy) return FM_OK;
     AVFormatContext *in;
-    code = open_input(av, input, &in, error);
+    code = open_input(av, input, params, &in, error);
     if (code != FM_OK) return code;
     struct mux_track *tracks = core_calloc(in->nb_streams + 1, sizeof *tracks);
     const int video = mux_plan_video(av, in, params->video_stream);

@@ -29,10 +29,15 @@ struct video_mux_params {
     const char *format;         /* muxer ("mp4", "matroska", "yuv4mpegpipe"); NULL: by the output's name */
     const char *const *options; /* the muxer's, "key=value", NULL-terminated; NULL: none */
     enum video_mux_policy policy;
-    bool overwrite;   /* a file that is there may be replaced */
-    bool no_copy;     /* the video alone */
-    bool bit_exact;   /* no version strings, no dates */
-    int video_stream; /* the input's stream that was worked on; -1: its best video */
+    bool overwrite; /* a file that is there may be replaced */
+    /* How the input is read again for its other streams: its container, where that was told, and options of it ("key=value", NULL at the
+     * end; those it does not know are the decoder's). NULL: found out, none. */
+    const char *input_format;
+    const char *const *input_options;
+    int64_t packets_max; /* of the journal's video, at most; 0: all */
+    bool no_copy;        /* the video alone */
+    bool bit_exact;      /* no version strings, no dates */
+    int video_stream;    /* the input's stream that was worked on; -1: its best video */
     /* The piece of the input that was worked on, on the container's clock in microseconds (struct video_info's from_us and to_us): what
      * lies before or at and after is left out, and from_us becomes 0. */
     bool has_from, has_to;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "tasks/video/output.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,13 +20,15 @@
 #define CHECKPOINT_S 5 /* seconds of video between two points to go on from */
 #define KEY_FRAMES_MIN 24
 #define KEY_FRAMES_MAX 250
+#define GRACE_NS 3000000000u /* for what a muxer still has to write after a cancel */
 
 struct video_output {
     struct video *v;
     struct video_encoder *encoder;
     struct packet_log *log;
     struct video_mux *mux;
-    char journal[PATH_LENGTH], container[64];
+    pthread_mutex_t lock; /* the muxer: packets of other streams come from the source's thread */
+    char journal[PATH_LENGTH], partial[PATH_LENGTH], container[64];
     enum video_mux_policy policy;
     char warnings[VIDEO_TEXT];
     int key_every; /* frames */
@@ -32,16 +37,43 @@ struct video_output {
         struct video_state state; /* before that frame */
     } pending[PENDING_MAX];
     int n_pending;
-    bool resumed, flushed;
+    size_t said;  /* of warnings: by the encoder, which says them once */
+    bool is_file; /* without a journal: the muxer makes it under the name `partial` until it is whole */
+    bool resumed, flushed, joining, failed;
+    _Atomic uint64_t cancelled_ns; /* when a muxer first heard of it; 0: not yet */
+    int64_t packets;
     uint64_t bytes, busy_ns;
 };
 
+/* A name with a place for a number: "out%05d.png". */
+static bool is_pattern(const char *name)
+{
+    const char *at = strchr(name, '%');
+    if (!at) return false;
+    at += 1 + strspn(at + 1, "0123456789");
+    return *at == 'd';
+}
+
+/* Something on this machine that can be read again, for its other streams and to go on later. */
+static bool is_lasting(const char *input)
+{
+    struct stat st;
+    if (!strncmp(input, "file:", 5)) return true;
+    if (!strcmp(input, "-")) return false;
+    return stat(input, &st) == 0 ? S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) : !strstr(input, "://") && is_pattern(input);
+}
+
+/* One file that gets its name in the end; not a pipe or a device, which is written as it comes. */
+static bool is_file(const char *out)
+{
+    struct stat st;
+    if (!strcmp(out, "-") || strstr(out, "://") || is_pattern(out)) return false;
+    return stat(out, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+}
+
 bool video_has_journal(const struct video *v)
 {
-    const char *out = v->params.output;
-    if (!out || !strcmp(out, "-") || strstr(out, "://") || strchr(out, '%')) return false;
-    struct stat st;
-    return stat(out, &st) < 0 || S_ISREG(st.st_mode); /* a device or a pipe is written as it comes */
+    return v->params.output && v->params.live <= 0 && is_file(v->params.output) && is_lasting(v->params.input);
 }
 
 /* ---- the job, in words: a journal of another job is not gone on with ---- */
@@ -61,22 +93,34 @@ static void put_list(char *text, size_t size, const char *name, const char *cons
     for (int i = 0; list && list[i]; i++) put(text, size, "%s %s\n", name, list[i]);
 }
 
+static void put_file(char *text, size_t size, const char *name, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0)
+        put(text, size, "%s %s %lld bytes, %lld.%09ld\n", name, path, (long long) st.st_size, (long long) st.st_mtim.tv_sec,
+            st.st_mtim.tv_nsec);
+    else
+        put(text, size, "%s %s\n", name, path);
+}
+
+/* Everything that has a say in what frames are, and how they are coded. */
 static void describe(const struct video *v, char *text, size_t size)
 {
     const struct fm_video_params *p = &v->params;
-    struct stat st = {0};
+    const struct upscale *u = v->upscale;
     text[0] = 0;
-    if (stat(p->input, &st) == 0)
-        put(text, size, "input %s %lld bytes, %lld\n", p->input, (long long) st.st_size, (long long) st.st_mtime);
-    else
-        put(text, size, "input %s\n", p->input);
-    put(text, size, "start %.9g duration %.9g crop %d %d %d %d interlaced %s\n", p->start, p->duration, v->crop.x, v->crop.y,
-        v->crop.w, v->crop.h, p->interlaced ? p->interlaced : "");
+    put_file(text, size, "input", p->input);
+    put(text, size, "start %.9g duration %.9g rate %.9g crop %d %d %d %d interlaced %s hash %d\n", p->start, p->duration,
+        p->picture_rate, v->crop.x, v->crop.y, v->crop.w, v->crop.h, p->interlaced ? p->interlaced : "", p->hash);
     put(text, size, "network %s: %s\n", v->level[0].name, v->level[0].how);
-    if (v->level[0].network) put(text, size, "file %s\n", v->level[0].network->graph->source);
+    if (v->level[0].network) put_file(text, size, "file", v->level[0].network->graph->source);
+    for (int i = 0; u->params.plugins && u->params.plugins[i]; i++) put(text, size, "plug-in %s\n", u->params.plugins[i]);
+    put(text, size, "ensemble %d overlap %d tile %d instructions %x\n", u->params.ensemble, u->params.overlap,
+        v->level[0].chain && v->level[0].chain->whole_only ? u->params.tile : 0, (unsigned) u->cpu_flags);
     put(text, size, "result %dx%d compare %d, %d bits\n", v->out_w, v->out_h, (int) p->compare, v->out_format.bits);
     put(text, size, "encoder %s to %s %s\n", p->encoder ? p->encoder : "", p->output, p->output_format ? p->output_format : "");
     put_list(text, size, "option", p->encoder_options);
+    put(text, size, "format %s\n", p->input_format ? p->input_format : "");
     put_list(text, size, "input option", p->input_options);
 }
 
@@ -89,6 +133,8 @@ static struct video_mux_params mux_params(const struct video_output *o)
         .options = v->params.output_options,
         .policy = o->policy,
         .overwrite = v->params.overwrite,
+        .input_format = v->params.input_format,
+        .input_options = v->params.input_options,
         .video_stream = v->info->stream,
         .sample_aspect = v->sample_aspect};
     m.has_from = v->info->from_us != INT64_MIN && v->params.start > 0;
@@ -98,17 +144,44 @@ static struct video_mux_params mux_params(const struct video_output *o)
     return m;
 }
 
+/* What has other streams to copy; NULL: there are none. */
+static const char *streams_of(const struct video *v)
+{
+    return strcmp(v->info->container, "pictures") ? v->params.input : NULL;
+}
+
+static int check_place(const struct video *v, struct fm_error *error)
+{
+    const char *out = v->params.output;
+    struct stat to, from;
+    if (stat(out, &to) < 0) return FM_OK;
+    if (S_ISDIR(to.st_mode)) return core_fail(error, FM_ERR_IO, "%s is a folder", out);
+    if (stat(v->params.input, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+        return core_fail(error, FM_ERR_IO, "%s would replace its own input", out);
+    if (v->params.overwrite) return FM_OK;
+    return core_fail(error, FM_ERR_IO, "%s is there already (--overwrite replaces it)", out);
+}
+
+/* "film.mp4" is "film.partial.mp4" until it is whole. */
+static int name_partial(struct video_output *o, struct fm_error *error)
+{
+    const char *out = o->v->params.output, *slash = strrchr(out, '/'), *dot = strrchr(out, '.');
+    if (!dot || (slash && dot < slash)) dot = out + strlen(out);
+    if (snprintf(o->partial, sizeof o->partial, "%.*s.partial%s", (int) (dot - out), out, dot) < (int) sizeof o->partial)
+        return FM_OK;
+    return core_fail(error, FM_ERR_IO, "%.80s...: the name is too long", out);
+}
+
 static int open_journal(struct video_output *o, struct video_state *state, bool *done, struct fm_error *error)
 {
     const struct video *v = o->v;
     const char *out = v->params.output;
-    char job[8192];
+    char job[16384];
     struct stat st;
-    if (!v->params.overwrite && stat(out, &st) == 0)
-        return core_fail(error, FM_ERR_IO, "%s is there already (--overwrite replaces it)", out);
     if (snprintf(o->journal, sizeof o->journal, "%s.journal", out) >= (int) sizeof o->journal)
         return core_fail(error, FM_ERR_IO, "%.80s...: the name is too long", out);
     describe(v, job, sizeof job);
+    if (strlen(job) + 1 >= sizeof job) return core_fail(error, FM_ERR_ARGUMENT, "too many or too long options");
     const bool is_there = stat(o->journal, &st) == 0;
     if (is_there && !v->params.resume && !v->params.overwrite)
         return core_fail(
@@ -125,6 +198,7 @@ static int open_journal(struct video_output *o, struct video_state *state, bool 
         o->resumed = true;
     }
     core_free(point);
+    if (code < 0) o->journal[0] = 0; /* not ours to remove */
     return code;
 }
 
@@ -132,18 +206,50 @@ int video_output_open(struct video *v, struct video_output **out, struct video_s
 {
     *out = NULL;
     *done = false;
-    *state = (struct video_state){.last_pts = INT64_MIN};
+    *state = (struct video_state){.last_pts = INT64_MIN, .source_pts = INT64_MIN};
     sha256_start(&state->hash);
     struct video_output *o = core_calloc(1, sizeof *o);
     if (!o) return core_fail_nomem(error, sizeof *o);
     o->v = v;
+    pthread_mutex_init(&o->lock, NULL);
     int code = FM_OK;
-    if (v->params.output)
-        code = video_mux_format(v->params.output, v->params.output_format, o->container, sizeof o->container, error);
-    if (code == FM_OK && v->params.output && video_has_journal(v)) code = open_journal(o, state, done, error);
+    const char *output = v->params.output;
+    if (output) code = video_mux_format(output, v->params.output_format, o->container, sizeof o->container, error);
+    if (code == FM_OK && v->params.streams) code = video_mux_policy_parse(v->params.streams, &o->policy, error);
+    o->is_file = output && is_file(output);
+    if (code == FM_OK && o->is_file) code = check_place(v, error);
+    if (code == FM_OK && o->is_file) code = name_partial(o, error);
+    if (code == FM_OK && output && video_has_journal(v)) code = open_journal(o, state, done, error);
     if (code < 0) video_output_close(&o);
     *out = o;
     return code;
+}
+
+/* Muxers are told at once, but get a moment to end well. */
+static bool is_cancelled(void *arg)
+{
+    struct video_output *o = arg;
+    if (!atomic_load(&o->v->cancel)) return false;
+    const uint64_t now = core_now_ns();
+    uint64_t since = 0;
+    if (atomic_compare_exchange_strong(&o->cancelled_ns, &since, now)) return false;
+    return now - since > GRACE_NS;
+}
+
+static bool is_cancelled_now(void *arg)
+{
+    return atomic_load(&((struct video_output *) arg)->v->cancel);
+}
+
+static int open_mux(struct video_output *o, const struct coded_stream *stream, struct fm_error *error)
+{
+    const struct video *v = o->v;
+    struct video_mux_params m = mux_params(o);
+    m.cancelled = is_cancelled;
+    m.cancelled_arg = o;
+    if (o->is_file) m.overwrite = true; /* of the name that it has until it is whole */
+    return video_mux_open(o->is_file ? o->partial : v->params.output, stream, video_source_container(v->source), &m, &o->mux,
+        o->warnings, sizeof o->warnings, error);
 }
 
 int video_output_begin(struct video_output *o, const struct video_frame *first, struct fm_error *error)
@@ -170,14 +276,12 @@ int video_output_begin(struct video_output *o, const struct video_frame *first, 
         .first = first};
     int code = video_encoder_open(&p, &o->encoder, o->warnings, sizeof o->warnings, error);
     if (code < 0) return code;
+    o->said = strlen(o->warnings);
     const struct coded_stream *stream = video_encoder_stream(o->encoder);
+    if (!o->log) return open_mux(o, stream, error);
     const struct video_mux_params m = mux_params(o);
-    if (o->log) {
-        code = video_mux_check(v->params.input, v->params.output, stream->codec, &m, o->warnings, sizeof o->warnings, error);
-        return code < 0 ? code : packet_log_stream(o->log, stream, error);
-    }
-    return video_mux_open(
-        v->params.output, stream, video_source_container(v->source), &m, &o->mux, o->warnings, sizeof o->warnings, error);
+    code = video_mux_check(streams_of(v), v->params.output, stream->codec, &m, o->warnings, sizeof o->warnings, error);
+    return code < 0 ? code : packet_log_stream(o->log, stream, error);
 }
 
 /* ---- frames ---- */
@@ -205,11 +309,14 @@ static int take_packets(struct video_output *o, struct fm_error *error)
         if (code == FM_ERR_AGAIN || code == FM_ERR_EOS) return FM_OK;
         if (code < 0) return code;
         o->bytes += packet.size;
+        o->packets++;
         if (o->log) {
             code = checkpoint(o, &packet, error);
             if (code == FM_OK) code = packet_log_packet(o->log, &packet, error);
         } else {
+            pthread_mutex_lock(&o->lock);
             code = video_mux_video(o->mux, &packet, error);
+            pthread_mutex_unlock(&o->lock);
         }
         coded_packet_release(&packet);
         if (code < 0) return code;
@@ -231,13 +338,18 @@ int video_output_frame(struct video_output *o, struct video_frame *frame, const 
     }
     int code = video_encoder_send(o->encoder, frame, source, key, error);
     if (code == FM_OK) code = take_packets(o, error);
+    if (code < 0) o->failed = true;
     o->busy_ns += core_now_ns() - start;
     return code;
 }
 
 int video_output_packet(struct video_output *o, const struct media_packet *packet, struct fm_error *error)
 {
-    return o->mux ? video_mux_other(o->mux, packet->av, error) : FM_OK;
+    if (!o->mux) return FM_OK;
+    pthread_mutex_lock(&o->lock);
+    const int code = video_mux_other(o->mux, packet, error);
+    pthread_mutex_unlock(&o->lock);
+    return code;
 }
 
 static int flush(struct video_output *o, struct fm_error *error)
@@ -247,8 +359,27 @@ static int flush(struct video_output *o, struct fm_error *error)
     const uint64_t start = core_now_ns();
     int code = video_encoder_flush(o->encoder, error);
     if (code == FM_OK) code = take_packets(o, error);
+    if (code < 0) o->failed = true;
     o->busy_ns += core_now_ns() - start;
     return code;
+}
+
+/* The muxer ends; a file is then whole as far as it goes, under the name `partial`. */
+static int end_mux(struct video_output *o, struct fm_error *error)
+{
+    const int code = video_mux_finish(o->mux, o->warnings, sizeof o->warnings, error);
+    if (video_mux_bytes(o->mux)) o->bytes = video_mux_bytes(o->mux);
+    return code;
+}
+
+static int rename_partial(const struct video_output *o, struct fm_error *error)
+{
+    const char *out = o->v->params.output;
+    struct stat st;
+    if (!o->v->params.overwrite && lstat(out, &st) == 0)
+        return core_fail(error, FM_ERR_IO, "%s is there by now (--overwrite replaces it); the result is %s", out, o->partial);
+    if (rename(o->partial, out) == 0) return FM_OK;
+    return core_fail(error, FM_ERR_IO, "%s: cannot be written: %s", out, strerror(errno));
 }
 
 int video_output_finish(struct video_output *o, const struct video_state *state, struct fm_error *error)
@@ -256,39 +387,63 @@ int video_output_finish(struct video_output *o, const struct video_state *state,
     const struct video *v = o->v;
     int code = flush(o, error);
     if (code < 0 || !v->params.output) return code;
-    const struct video_mux_params m = mux_params(o);
     if (o->mux) {
-        code = video_mux_finish(o->mux, o->warnings, sizeof o->warnings, error);
-        if (video_mux_bytes(o->mux)) o->bytes = video_mux_bytes(o->mux);
+        code = end_mux(o, error);
+        if (code == FM_OK && o->is_file) code = rename_partial(o, error);
+        o->failed |= code < 0;
         return code;
     }
+    struct video_mux_params m = mux_params(o);
+    m.cancelled = is_cancelled_now;
+    m.cancelled_arg = o;
     if (o->encoder) code = packet_log_done(o->log, state->frames, state, sizeof *state, error);
     packet_log_close(&o->log);
-    o->warnings[0] = 0; /* the same are said again, for what was really done */
+    o->warnings[o->said] = 0; /* what the check said is said again, for what was really done */
+    o->joining = code == FM_OK;
     if (code == FM_OK)
-        code = video_assemble(o->journal, v->params.input, v->params.output, &m, o->warnings, sizeof o->warnings, error);
+        code = video_assemble(o->journal, streams_of(v), v->params.output, &m, o->warnings, sizeof o->warnings, error);
     struct stat st;
     if (code == FM_OK && stat(v->params.output, &st) == 0) o->bytes = (uint64_t) st.st_size;
-    if (code == FM_OK) unlink(o->journal);
-    return code;
+    if (code < 0) return code;
+    unlink(o->journal);
+    o->journal[0] = 0;
+    if (v->params.resume) unlink(o->partial); /* of the run that was cut off */
+    return FM_OK;
 }
 
-void video_output_abandon(struct video_output *o, bool usable, char *partial, size_t partial_size)
+/* The playable file of a journal; where not even that fits on the disk, a shorter one. */
+static void save_partial(struct video_output *o, char *partial, size_t partial_size)
+{
+    struct video_mux_params m = mux_params(o);
+    struct fm_error why = {0};
+    int64_t most = 0;
+    for (int tries = 0; tries < 3; tries++) {
+        m.packets_max = most;
+        const int code =
+            video_assemble_partial(o->journal, streams_of(o->v), o->v->params.output, &m, partial, partial_size, NULL, 0, &why);
+        if (code == FM_OK) return;
+        partial[0] = 0;
+        if (code != FM_ERR_IO) return;
+        most = most ? most * 2 / 3 : o->packets * 2 / 3;
+        if (most < 1) return;
+    }
+}
+
+void video_output_abandon(struct video_output *o, char *partial, size_t partial_size)
 {
     struct fm_error ignored;
     partial[0] = 0;
-    if (usable) flush(o, &ignored);
-    if (!o->log) return;
-    const bool empty = !o->bytes && !o->resumed;
+    if (!o->failed && !o->joining) (void) flush(o, &ignored);
+    if (o->mux && o->is_file && !o->failed && o->packets && end_mux(o, &ignored) == FM_OK)
+        snprintf(partial, partial_size, "%s", o->partial);
     packet_log_close(&o->log);
-    if (empty) { /* not a packet: nothing to go on with */
+    if (!o->journal[0] || o->joining) return; /* all of it is in the journal, and only needs to be joined */
+    if (!o->packets && !o->resumed) {         /* not a packet: nothing to go on with */
         unlink(o->journal);
+        o->journal[0] = 0;
         return;
     }
-    const struct video_mux_params m = mux_params(o);
-    if (video_assemble_partial(o->journal, o->v->params.input, o->v->params.output, &m, partial, partial_size, NULL, 0, &ignored) <
-        0)
-        partial[0] = 0;
+    save_partial(o, partial, partial_size);
 }
 
 void video_output_close(struct video_output **output)
@@ -299,7 +454,13 @@ void video_output_close(struct video_output **output)
     video_mux_close(&o->mux);
     video_encoder_close(&o->encoder);
     packet_log_close(&o->log);
+    pthread_mutex_destroy(&o->lock);
     core_free(o);
+}
+
+const char *video_output_journal(const struct video_output *o)
+{
+    return o->journal;
 }
 
 const char *video_output_warnings(const struct video_output *o)

@@ -12,8 +12,9 @@ bool video_has_journal(const struct video *v);
 
 /* How far a job is: what a checkpoint keeps. */
 struct video_state {
-    int64_t frames;   /* made */
+    int64_t frames;              /* made */
     int64_t first_pts, last_pts; /* of the first and the last of them */
+    int64_t source_pts;          /* of the last one, as the source had it: last_pts may have been moved */
     int64_t damaged;
     struct sha256 hash;
 };
@@ -27,16 +28,19 @@ int video_output_open(struct video *v, struct video_output **out, struct video_s
 int video_output_begin(struct video_output *o, const struct video_frame *first, struct fm_error *error);
 /* Takes a finished frame. source: what it was made of, for its side data. before: the state of the job before this frame. */
 int video_output_frame(struct video_output *o, struct video_frame *frame, const struct video_frame *source,
-                       const struct video_state *before, struct fm_error *error);
-/* A packet of another stream of the input, for muxers that are fed directly. */
+    const struct video_state *before, struct fm_error *error);
+/* A packet of another stream of the input, for muxers that are fed directly. After video_output_begin; any one thread, beside the one
+ * that gives frames. The packet stays the caller's. */
 int video_output_packet(struct video_output *o, const struct media_packet *packet, struct fm_error *error);
 /* All frames were given: the result is made and gets its name, the journal goes. */
 int video_output_finish(struct video_output *o, const struct video_state *state, struct fm_error *error);
-/* The job ends before its time: what is there becomes a playable file (its name, or ""), the journal stays. `usable`: the encoder still
- * works. */
-void video_output_abandon(struct video_output *o, bool usable, char *partial, size_t partial_size);
+/* The job ends before its time: what is there becomes a playable file (its name, or ""), the journal stays, unless there is nothing in
+ * it. */
+void video_output_abandon(struct video_output *o, char *partial, size_t partial_size);
 void video_output_close(struct video_output **output); /* accepts NULL contents, sets NULL */
 
+/* What is left to go on with after abandoning; "": nothing. */
+const char *video_output_journal(const struct video_output *o);
 const char *video_output_warnings(const struct video_output *o);
 const char *video_output_encoder(const struct video_output *o);
 uint64_t video_output_bytes(const struct video_output *o);

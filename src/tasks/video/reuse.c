@@ -9,24 +9,37 @@
 #define TILE 32
 #define WORTH 0.85 /* of the whole frame's work: above, the whole is computed at once */
 
-/* How far beyond a tile its result reads, at most. */
+/* How far beyond the tile at x, y its result reads. */
+static int reach_of(const struct video *v, const struct chain *chain, int x, int y)
+{
+    const int kx = v->out_w / v->in_w, ky = v->out_h / v->in_h;
+    const int w = x + TILE > v->in_w ? v->in_w - x : TILE, h = y + TILE > v->in_h ? v->in_h - y : TILE;
+    const struct rect need = chain_need(chain, (struct rect){x * kx, y * ky, w * kx, h * ky});
+    const int reached[4] = {x - need.x, y - need.y, need.x + need.w - x - w, need.y + need.h - y - h};
+    int most = 0;
+    for (int side = 0; side < 4; side++)
+        if (reached[side] > most) most = reached[side];
+    return most;
+}
+
+/* The most of all tiles. It depends on the place, since algorithms have grids: on large frames, a cross of tiles through the middle meets
+ * every row and column of tiles there is. */
 static int reach(const struct video *v)
 {
     int most = 0;
-    const double sx = (double) v->out_w / v->in_w, sy = (double) v->out_h / v->in_h;
     for (int i = 0; i < v->n_levels; i++) {
-        if (!v->level[i].chain) continue;
-        for (int k = 0; k < 9; k++) { /* on grids of algorithms, it depends on the place */
-            const int x = (v->in_w / 2 + k * 13) / TILE * TILE, y = (v->in_h / 2 + k * 7) / TILE * TILE;
-            if (x + TILE > v->in_w || y + TILE > v->in_h) continue;
-            const struct rect out = {(int) (x * sx), (int) (y * sy), (int) (TILE * sx), (int) (TILE * sy)};
-            const struct rect need = chain_need(v->level[i].chain, out);
-            const int reached[4] = {x - need.x, y - need.y, need.x + need.w - x - TILE, need.y + need.h - y - TILE};
-            for (int side = 0; side < 4; side++)
-                if (reached[side] > most) most = reached[side];
+        const struct chain *chain = v->level[i].chain;
+        if (!chain) continue;
+        for (int x = 0; x < v->in_w; x += TILE) {
+            const int reached = reach_of(v, chain, x, v->in_h / 2 / TILE * TILE);
+            if (reached > most) most = reached;
+        }
+        for (int y = 0; y < v->in_h; y += TILE) {
+            const int reached = reach_of(v, chain, v->in_w / 2 / TILE * TILE, y);
+            if (reached > most) most = reached;
         }
     }
-    return most + 6; /* a place that was not tried may lie otherwise on a grid of six pixels */
+    return most;
 }
 
 int reuse_make(struct reuse *r, const struct video *v, struct fm_error *error)

@@ -13,9 +13,9 @@
 /* One per worker. */
 struct reuse {
     struct changes changes;
-    bool tiles;     /* parts of a frame; else only frames that are the same altogether */
+    bool tiles; /* parts of a frame; else only frames that are the same altogether */
     double scale_x, scale_y;
-    bool all_same;                    /* after reuse_find */
+    bool all_same;                     /* after reuse_find */
     struct rect todo[REUSE_RECTS_MAX]; /* of the result */
     int n_todo;                        /* 0 and not all_same: all of it */
     int64_t n_tiles, n_same;

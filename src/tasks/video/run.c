@@ -22,7 +22,6 @@
 #include "tasks/video/unit.h"
 
 #define PROGRESS_NS 100000000u
-#define PACKETS_MAX 4096 /* waiting for the muxer: then the source waits */
 
 /* What belongs to a slot and is not in its memory. */
 struct side {
@@ -50,7 +49,7 @@ struct run {
     pthread_t source;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct media_packet *packet; /* lock: waiting for the muxer */
+    struct media_packet *packet; /* that came before the first frame */
     int n_packets, room;
     struct video_item first; /* read before the run began */
     bool has_first;
@@ -69,7 +68,7 @@ struct run {
     struct deadline deadline;
     struct fm_video_report report;
     struct video_cost cost;
-    int64_t resumed;
+    int64_t resumed, moved; /* frames from before; frames whose time was changed */
     uint64_t begun_ns, said_ns, last_ns;
     double cpu_begun;
     fm_video_report_fn progress;
@@ -217,28 +216,6 @@ static int process(void *user, int index, void *bundle)
 
 /* ---- source ---- */
 
-static int queue_packet(struct run *r, struct media_packet *packet)
-{
-    pthread_mutex_lock(&r->lock);
-    while (r->n_packets == PACKETS_MAX && !atomic_load(&r->v->cancel)) pthread_cond_wait(&r->changed, &r->lock);
-    if (r->n_packets == r->room) {
-        const int room = r->room ? r->room * 2 : 64;
-        struct media_packet *longer = core_alloc((size_t) room * sizeof *longer);
-        if (!longer) {
-            pthread_mutex_unlock(&r->lock);
-            return FM_ERR_NOMEM;
-        }
-        if (r->n_packets) memcpy(longer, r->packet, (size_t) r->n_packets * sizeof *longer);
-        core_free(r->packet);
-        r->packet = longer;
-        r->room = room;
-    }
-    r->packet[r->n_packets++] = *packet;
-    packet->av = NULL;
-    pthread_mutex_unlock(&r->lock);
-    return FM_OK;
-}
-
 static void look_for_cut(struct run *r, const struct video_frame *f)
 {
     uint8_t small[SCENE_PIXELS];
@@ -297,11 +274,12 @@ static void *read_source(void *arg)
             atomic_fetch_add(&r->decode_ns, core_now_ns() - start);
             if (code < 0) break;
         }
-        code = item.kind == VIDEO_ITEM_FRAME ? submit(r, &item) : queue_packet(r, &item.packet);
-        if (code < 0) {
-            video_frame_release(&item.frame);
+        if (item.kind == VIDEO_ITEM_FRAME) {
+            code = submit(r, &item);
+            if (code < 0) video_frame_release(&item.frame);
+        } else {
+            code = video_output_packet(r->output, &item.packet, &r->source_error);
             media_packet_release(&item.packet);
-            if (code == FM_ERR_NOMEM) core_fail_nomem(&r->source_error, 0);
         }
     }
     r->source_code = code;
@@ -359,26 +337,8 @@ static int64_t rising(struct run *r, int64_t pts, int64_t duration)
     if (last == INT64_MIN) return pts == INT64_MIN ? 0 : pts;
     if (pts == INT64_MIN) return last + (duration > 0 ? duration : 1);
     if (pts > last) return pts;
-    warn(r, "frame %lld has a time that is not after the one before: moved", (long long) r->state.frames);
+    r->moved++;
     return last + 1;
-}
-
-static int give_packets(struct run *r, struct fm_error *error)
-{
-    pthread_mutex_lock(&r->lock);
-    struct media_packet *list = r->packet;
-    const int n = r->n_packets;
-    r->packet = NULL;
-    r->n_packets = r->room = 0;
-    pthread_cond_broadcast(&r->changed);
-    pthread_mutex_unlock(&r->lock);
-    int code = FM_OK;
-    for (int i = 0; i < n; i++) {
-        if (code == FM_OK) code = video_output_packet(r->output, &list[i], error);
-        media_packet_release(&list[i]);
-    }
-    core_free(list);
-    return code;
 }
 
 /* Hands the slot's frame to the encoder. The slot is not the caller's afterwards, whatever happens. */
@@ -390,8 +350,12 @@ static int encode(struct run *r, struct mill_slot *slot, struct fm_error *error)
     const struct video_state before = r->state;
     const int64_t pts = rising(r, unit->pts, unit->duration);
     struct video_frame f;
-    const bool copied = atomic_load(&r->held) > v->workers && copy_frame(v, slot, &f);
-    if (!copied) {
+    if (atomic_load(&r->held) > v->workers) {
+        if (!copy_frame(v, slot, &f)) {
+            unpin(r, unit->slot);
+            return core_fail_nomem(error, v->bundle_bytes);
+        }
+    } else {
         atomic_fetch_add(&r->held, 1);
         atomic_fetch_add(&s->pins, 1);
         video_frame_in(v, slot->bundle, &f);
@@ -404,6 +368,7 @@ static int encode(struct run *r, struct mill_slot *slot, struct fm_error *error)
     if (!r->state.frames) r->state.first_pts = pts;
     r->state.frames++;
     r->state.last_pts = pts;
+    r->state.source_pts = unit->pts;
     const int code = video_output_frame(r->output, &f, &s->in, &before, error);
     unpin(r, unit->slot);
     return code;
@@ -476,6 +441,7 @@ static void fill_report(struct run *r, int code, const char *message)
     t->seconds = (double) (core_now_ns() - r->begun_ns) / 1e9;
     t->fps = t->seconds > 0 ? (double) (r->state.frames - r->resumed) / t->seconds : 0;
     t->length = v->info->duration > 0 ? (double) v->info->duration * base : 0;
+    if (t->length && v->params.start > 0) t->length = v->params.start < t->length ? t->length - v->params.start : 0;
     if (v->params.duration > 0 && (!t->length || v->params.duration < t->length)) t->length = v->params.duration;
     t->position = r->state.last_pts != INT64_MIN ? (double) (r->state.last_pts - v->first_pts) * base : 0;
     const bool piece = v->params.start > 0 || v->params.duration > 0;
@@ -488,6 +454,7 @@ static void fill_report(struct run *r, int code, const char *message)
     t->dropped = (int64_t) m.dropped;
     t->damaged = stats.damaged;
     t->reconnects = stats.reconnects;
+    t->journal = r->output ? video_output_journal(r->output) : "";
     t->out_bytes = r->output ? video_output_bytes(r->output) : 0;
 }
 
@@ -548,16 +515,28 @@ static int consume(struct run *r, struct fm_error *error)
             continue;
         }
         result = take(r, slot, error);
-        if (result == FM_OK) result = give_packets(r, error);
         if (result == FM_OK) say_progress(r);
         if (result < 0 || atomic_load(&r->v->cancel)) {
             atomic_store(&r->v->cancel, true); /* the source stops waiting */
             mill_stop(r->mill);
-            pthread_mutex_lock(&r->lock);
-            pthread_cond_broadcast(&r->changed);
-            pthread_mutex_unlock(&r->lock);
         }
     }
+}
+
+static int keep_packet(struct run *r, struct media_packet *packet, struct fm_error *error)
+{
+    if (r->n_packets == r->room) {
+        const int room = r->room ? r->room * 2 : 64;
+        struct media_packet *longer = core_alloc((size_t) room * sizeof *longer);
+        if (!longer) return core_fail_nomem(error, (size_t) room * sizeof *longer);
+        if (r->n_packets) memcpy(longer, r->packet, (size_t) r->n_packets * sizeof *longer);
+        core_free(r->packet);
+        r->packet = longer;
+        r->room = room;
+    }
+    r->packet[r->n_packets++] = *packet;
+    packet->av = NULL;
+    return FM_OK;
 }
 
 static int read_first(struct run *r, struct fm_error *error)
@@ -573,10 +552,17 @@ static int read_first(struct run *r, struct fm_error *error)
             r->has_first = true;
             return FM_OK;
         }
-        code = queue_packet(r, &item.packet);
+        code = keep_packet(r, &item.packet, error);
         media_packet_release(&item.packet);
-        if (code < 0) return core_fail_nomem(error, 0);
+        if (code < 0) return code;
     }
+}
+
+static int give_packets(struct run *r, struct fm_error *error)
+{
+    int code = FM_OK;
+    for (int i = 0; i < r->n_packets && code == FM_OK; i++) code = video_output_packet(r->output, &r->packet[i], error);
+    return code;
 }
 
 static int start(struct run *r, struct fm_error *error)
@@ -606,7 +592,7 @@ static int make_frames(struct run *r, struct fm_error *error)
 {
     struct video *v = r->v;
     int code = FM_OK;
-    if (r->state.frames) code = video_source_skip_to(v->source, r->state.frames, r->state.last_pts, error);
+    if (r->state.frames) code = video_source_skip_to(v->source, r->state.frames, r->state.source_pts, error);
     if (code == FM_OK) code = read_first(r, error);
     if (code == FM_ERR_EOS && r->state.frames) return FM_OK; /* cut off after the very last frame */
     if (code == FM_ERR_EOS) return core_fail(error, FM_ERR_FORMAT, "%s: there is no frame in it", v->params.input);
@@ -614,11 +600,11 @@ static int make_frames(struct run *r, struct fm_error *error)
         v->first_pts = r->state.frames ? r->state.first_pts : r->first.frame.pts == INT64_MIN ? 0 : r->first.frame.pts;
         code = video_output_begin(r->output, &r->first.frame, error);
     }
+    if (code == FM_OK) code = give_packets(r, error);
     if (code == FM_OK) code = start(r, error);
     if (code < 0) return code;
     code = consume(r, error);
     pthread_join(r->source, NULL);
-    if (code == FM_OK) code = give_packets(r, error);
     if (code == FM_OK && r->source_code < 0 && r->source_code != FM_ERR_EOS && r->source_code != FM_ERR_CANCELLED) {
         code = r->source_code;
         if (error) *error = r->source_error;
@@ -631,6 +617,9 @@ static void say_end(struct run *r)
 {
     struct video_source_stats stats;
     video_source_get_stats(r->v->source, &stats);
+    if (r->moved)
+        warn(r, "%lld frames of %s have a time that is not after the one before, and were moved by the least there is",
+            (long long) r->moved, r->v->params.input);
     if (stats.ended_early) warn(r, "%s breaks off: %s", r->v->params.input, stats.end);
     if (stats.damaged)
         warn(r, "%lld frames of %s are damaged (the decoder filled in what was missing)", (long long) stats.damaged,
@@ -648,6 +637,19 @@ static void finish_hash(struct run *r)
     if (!r->v->params.hash) return;
     sha256_end(&copy, digest);
     sha256_text(digest, r->hash);
+}
+
+int video_describe(struct video *v, fm_video_report_fn report, void *user)
+{
+    struct run *r = core_calloc(1, sizeof *r);
+    if (!r) return FM_ERR_NOMEM;
+    r->v = v;
+    r->state.last_pts = INT64_MIN;
+    fill_report(r, FM_ERR_AGAIN, "");
+    r->report.seconds = r->report.fps = r->report.cpu_seconds = 0;
+    report(user, &r->report);
+    core_free(r);
+    return FM_OK;
 }
 
 int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
@@ -673,9 +675,10 @@ int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn pro
     r->resumed = r->state.frames;
     v->first_pts = r->state.first_pts;
     if (code == FM_OK && !done) code = make_frames(r, error);
+    if (code == FM_ERR_CANCELLED && v->info->live && r->state.frames) code = FM_OK; /* how live jobs end */
+    if (code == FM_ERR_CANCELLED) core_fail(error, code, "cancelled");
     if (code == FM_OK) code = video_output_finish(r->output, &r->state, error);
-    if (code < 0 && r->output)
-        video_output_abandon(r->output, code == FM_ERR_CANCELLED || code == FM_ERR_FORMAT, r->partial, sizeof r->partial);
+    if (code < 0 && r->output) video_output_abandon(r->output, r->partial, sizeof r->partial);
     if (r->output && *video_output_warnings(r->output)) warn(r, "%s", video_output_warnings(r->output));
     say_end(r);
     finish_hash(r);

@@ -53,7 +53,7 @@ static int open_source(struct video *v, struct fm_error *error)
         .live = p->live > 0   ? VIDEO_LIVE_YES
                 : p->live < 0 ? VIDEO_LIVE_NO
                               : VIDEO_LIVE_AUTO,
-        .want_packets = !video_has_journal(v) && p->output,
+        .want_packets = p->output && !video_has_journal(v),
         .cancel = &v->cancel};
     if (p->picture_rate > 0) s.picture_rate = (struct media_ratio){(int) lrint(p->picture_rate * 1000), 1000};
     const char *interlaced = p->interlaced ? p->interlaced : policies[0].name;

@@ -29,7 +29,7 @@ struct video_level {
     struct chain *chain;           /* NULL: nothing but scaling of planes */
     bool rgb;                      /* the chain works on R, G, B rather than luma alone */
     char name[64], how[160];
-    double cost;                   /* multiply-adds of a frame; plain: 1 */
+    double cost; /* multiply-adds of a frame; plain: 1 */
 };
 
 struct video {
@@ -42,23 +42,23 @@ struct video {
 
     struct rect crop;
     struct video_format in_format, out_format;
-    int in_w, in_h;         /* after cropping */
-    int out_w, out_h;       /* of the result */
-    int frame_w, frame_h;   /* of the frames that are written: two of them side by side, perhaps */
+    int in_w, in_h;       /* after cropping */
+    int out_w, out_h;     /* of the result */
+    int frame_w, frame_h; /* of the frames that are written: two of them side by side, perhaps */
     struct media_ratio sample_aspect;
-    int64_t first_pts;      /* of the job's first frame */
+    int64_t first_pts; /* of the job's first frame */
 
     struct video_level level[VIDEO_LEVELS_MAX];
     int n_levels;
     struct network *own_network[VIDEO_LEVELS_MAX]; /* of the ladder, besides the upscale task's */
     int n_own;
     bool realtime;
-    uint64_t budget_ns;     /* realtime: of one frame */
+    uint64_t budget_ns; /* realtime: of one frame */
 
     struct planes *luma_in, *luma_out, *rgb_in, *rgb_out; /* NULL where not needed */
-    struct scale *plain;    /* all planes */
-    int tile_w, tile_h;     /* of the result: what is computed at a time */
-    int workers, threads;   /* threads of each worker */
+    struct scale *plain;                                  /* all planes */
+    int tile_w, tile_h;                                   /* of the result: what is computed at a time */
+    int workers, threads;                                 /* threads of each worker */
     int slots;
     size_t plane_offset[VIDEO_PLANES_MAX], plane_stride[VIDEO_PLANES_MAX], bundle_bytes;
 
@@ -66,9 +66,14 @@ struct video {
     int n_notes;
 };
 
-int video_create(const struct fm_video_params *params, struct pool *pool, uint32_t cpu_flags, struct video **out, struct fm_error *error);
+int video_create(
+    const struct fm_video_params *params, struct pool *pool, uint32_t cpu_flags, struct video **out, struct fm_error *error);
 void video_destroy(struct video **video); /* accepts NULL contents, sets NULL */
-int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user, struct fm_error *error);
+int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
+    struct fm_error *error);
+
+/* The report that a run would begin with. */
+int video_describe(struct video *v, fm_video_report_fn report, void *user);
 
 /* settle.c */
 int video_settle(struct video *v, struct fm_error *error);
@@ -89,7 +94,7 @@ void video_maker_destroy(struct video_maker **maker); /* accepts NULL contents, 
 /* Makes `todo` (rectangles of the result; all of it where n_todo is 0) of the frame by that level. Chroma and what else is only scaled
  * is always made whole. `in` is uncropped. */
 int video_make(struct video_maker *maker, int level, const struct video_frame *in, struct video_frame *out, const struct rect *todo,
-               int n_todo, struct video_cost *cost, struct fm_error *error);
+    int n_todo, struct video_cost *cost, struct fm_error *error);
 /* The plain picture beside or over the result, as --compare asks. */
 int video_make_comparison(struct video_maker *maker, const struct video_frame *in, struct video_frame *out, struct fm_error *error);
 
