@@ -12,7 +12,9 @@
  *     READING   READY     whoever buried it      ring_give_back: the worker died; READY slots meant for it likewise
  *     DONE      FREE      any                    released
  *
- * A READY slot may be meant for one worker, or for any that is not resting. A slot's word holds id, worker and state together and is the only truth about the slot: there are no queues beside it that could
+ * A READY slot may be meant for one worker, or for any that is not resting.
+ *
+ * A slot's word holds id, worker and state together and is the only truth about the slot: there are no queues beside it that could
  * disagree, whoever dies wherever. Each change is one compare-exchange of the whole word, so nobody acts on a slot that was used
  * again meanwhile. "The oldest" is found by looking at all slots, which are few.
  *

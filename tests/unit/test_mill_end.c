@@ -154,6 +154,52 @@ static void abandoned_house(void)
     yard_close(&y);
 }
 
+/* ---- a pace ---- */
+
+static int at_once(void *user, int worker, void *bundle)
+{
+    (void) user;
+    (void) worker;
+    (void) bundle;
+    return 0;
+}
+
+/* No faster; how much slower is the machine's affair. */
+static void a_pace_is_not_exceeded(void)
+{
+    const struct mill_params params = {.slots = 4, .workers = 1, .process = at_once, .pace_fps = 200};
+    struct mill *mill;
+    struct mill_slot *s;
+    if (!CHECK_INT(mill_create(&params, &mill, NULL), FM_OK)) return;
+    const uint64_t begun = core_now_ns();
+    for (int i = 0; i < 21; i++) {
+        if (!CHECK_INT(mill_acquire(mill, &s), FM_OK)) return;
+        CHECK_MSG(core_now_ns() - begun + 1000 >= (uint64_t) i * 5000000, "frame %d is early", i);
+        mill_submit(mill, s);
+        if (!CHECK_INT(mill_next(mill, &s), FM_OK)) return;
+        mill_release(mill, s);
+    }
+    mill_destroy(&mill);
+}
+
+static void a_stop_does_not_wait_for_the_pace(void)
+{
+    struct yard y = {.mill = NULL};
+    struct yard_call acquire = {.yard = &y};
+    struct mill_params params = yard_params(&y, 2, 1);
+    pthread_t thread;
+    params.pace_fps = 1e-6; /* one in twelve days */
+    if (!CHECK_INT(mill_create(&params, &y.mill, NULL), FM_OK)) return;
+    yard_send(&y, false); /* the first is due at once */
+    yard_expect(&y, 0, 0);
+    pthread_create(&thread, NULL, yard_call_acquire, &acquire);
+    for (int i = 0; i < 100; i++) sched_yield(); /* it may sleep by now or not */
+    mill_stop(y.mill);
+    pthread_join(thread, NULL);
+    CHECK_INT(acquire.code, FM_ERR_CANCELLED);
+    yard_close(&y);
+}
+
 /* ---- stopped at any moment ---- */
 
 struct race {
@@ -395,6 +441,8 @@ int main(void)
     RUN(workers_end_when_all_is_finished);
     RUN(nothing_to_do);
     RUN(abandoned_house);
+    RUN(a_pace_is_not_exceeded);
+    RUN(a_stop_does_not_wait_for_the_pace);
     RUN(stopped_at_any_moment);
     RUN(a_broken_worker_passes_its_error_on);
     RUN(one_broken_worker_of_two);
