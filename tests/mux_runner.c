@@ -10,7 +10,7 @@
  *
  * Options: -c ENCODER, -e KEY=VALUE (encoder), -o KEY=VALUE (container), --format NAME, --streams POLICY, --overwrite, --from US,
  * --to US, --cut PACKETS (a journal that is not done), --checkpoint FRAMES, --file-size BYTES (the most a file may have), --journal LOG
- * (encode by way of a journal). Warnings go to standard output, errors to standard error;
+ * (encode by way of a journal, which has a checkpoint every ten frames), --stop FRAMES (the job dies then), --resume. Warnings go to standard output, errors to standard error;
  * exit code 1 after an error. */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -35,7 +35,8 @@ struct arguments {
     const char *encoder, *journal;
     const char *encoder_options[OPTIONS_MAX], *mux_options[OPTIONS_MAX];
     int n_encoder, n_mux;
-    int64_t cut, checkpoint;
+    int64_t cut, checkpoint, stop;
+    bool resume;
     struct video_mux_params mux;
 };
 
@@ -44,12 +45,16 @@ static struct fm_error error;
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    *a = (struct arguments){.cut = INT64_MAX, .checkpoint = 1};
+    *a = (struct arguments){.cut = INT64_MAX, .checkpoint = 1, .stop = INT64_MAX};
     a->mux.video_stream = -1;
     for (int i = 2; i < argc; i++) {
         const char *name = argv[i];
         if (strcmp(name, "--overwrite") == 0) {
             a->mux.overwrite = true;
+            continue;
+        }
+        if (strcmp(name, "--resume") == 0) {
+            a->resume = true;
             continue;
         }
         if (name[0] != '-' || name[1] == 0) {
@@ -68,6 +73,8 @@ static int parse(int argc, char **argv, struct arguments *a)
             a->mux.format = value;
         else if (strcmp(name, "--journal") == 0)
             a->journal = value;
+        else if (strcmp(name, "--stop") == 0)
+            a->stop = atoll(value);
         else if (strcmp(name, "--cut") == 0)
             a->cut = atoll(value);
         else if (strcmp(name, "--checkpoint") == 0)
@@ -190,14 +197,25 @@ struct sink {
     struct video_encoder *encoder;
     struct video_mux *mux;
     struct packet_log *log;
+    int64_t keys[1000]; /* pts of the frames that are forced keyframes */
+    int64_t first;      /* frame that the journal goes on with */
 };
+
+static int to_log(struct sink *s, const struct coded_packet *packet)
+{
+    int code = FM_OK;
+    for (int64_t i = 1; i < 1000 && code == FM_OK; i++)
+        if ((packet->flags & CODED_KEY) && packet->pts == s->keys[i])
+            code = packet_log_checkpoint(s->log, 10 * i, &i, sizeof i, &error);
+    return code == FM_OK ? packet_log_packet(s->log, packet, &error) : code;
+}
 
 static int drain(struct sink *s)
 {
     struct coded_packet packet;
     int code;
     while ((code = video_encoder_receive(s->encoder, &packet, &error)) == FM_OK) {
-        code = s->log ? packet_log_packet(s->log, &packet, &error) : video_mux_video(s->mux, &packet, &error);
+        code = s->log ? to_log(s, &packet) : video_mux_video(s->mux, &packet, &error);
         coded_packet_release(&packet);
         if (code != FM_OK) return code;
     }
@@ -228,7 +246,11 @@ static int open_sink(const struct arguments *a, struct video_source *source, con
     if (!a->journal)
         return video_mux_open(
             a->plain[1], stream, video_source_container(source), &a->mux, &s->mux, warnings, sizeof warnings, &error);
-    code = packet_log_create(a->journal, "job", 3, true, &s->log, &error);
+    static struct packet_log_point point;
+    code = a->resume ? packet_log_resume(a->journal, "job", 3, &s->log, &point, &error)
+                     : packet_log_create(a->journal, "job", 3, true, &s->log, &error);
+    if (a->resume) printf("resumed at %" PRId64 "\n", point.frames);
+    s->first = point.frames;
     return code == FM_OK ? packet_log_stream(s->log, stream, &error) : code;
 }
 
@@ -236,8 +258,9 @@ static int encode(const struct arguments *a)
 {
     struct video_source_params params = {.want_packets = !a->journal};
     struct video_source *source;
-    struct sink s = {0};
+    static struct sink s;
     int64_t frames = 0;
+    for (int i = 0; i < 1000; i++) s.keys[i] = INT64_MIN;
     int code = video_source_open(a->plain[0], &params, &source, &error);
     while (code == FM_OK) {
         struct video_item item;
@@ -249,12 +272,14 @@ static int encode(const struct arguments *a)
             media_packet_release(&item.packet);
             continue;
         }
-        if (code == FM_OK) {
-            code = video_encoder_send(s.encoder, &item.frame, NULL, false, &error);
-            frames++;
+        if (code == FM_OK && frames < a->stop && frames >= s.first) {
+            const bool key = s.log && frames % 10 == 0 && frames < 10000;
+            if (key && frames > s.first) s.keys[frames / 10] = item.frame.pts;
+            code = video_encoder_send(s.encoder, &item.frame, NULL, key, &error);
         } else {
             video_frame_release(&item.frame);
         }
+        if (code == FM_OK && ++frames > a->stop) exit(0);
         if (code == FM_OK) code = drain(&s);
     }
     if (code == FM_ERR_EOS && s.encoder) code = video_encoder_flush(s.encoder, &error);

@@ -35,7 +35,8 @@
 
 /* clang-format off */
 #define AV_LOAD_UTIL(X) \
-    X(av_audio_fifo_alloc) X(av_audio_fifo_free) X(av_audio_fifo_read) X(av_audio_fifo_size) X(av_audio_fifo_write) X(av_samples_set_silence) X(av_get_bytes_per_sample) X(av_get_packed_sample_fmt) \
+    X(av_audio_fifo_alloc) X(av_audio_fifo_free) X(av_audio_fifo_read) X(av_audio_fifo_size) X(av_audio_fifo_write) \
+    X(av_get_bytes_per_sample) X(av_get_packed_sample_fmt) X(av_samples_set_silence) \
     X(av_buffer_alloc) X(av_buffer_create) X(av_buffer_pool_get) X(av_buffer_pool_init) \
     X(av_buffer_pool_uninit) X(av_buffer_ref) X(av_buffer_unref) \
     X(av_channel_layout_copy) X(av_channel_layout_default) X(av_channel_layout_describe) X(av_channel_layout_uninit) \
@@ -50,7 +51,8 @@
     X(av_pix_fmt_desc_get_id) X(av_pix_fmt_desc_next) X(av_read_image_line2) X(av_reduce) X(av_rescale_q) X(av_rescale_q_rnd) \
     X(av_rescale_rnd) X(av_strdup) X(av_strerror) X(av_version_info)
 #define AV_LOAD_CODEC(X) \
-    X(avcodec_decode_subtitle2) X(avcodec_descriptor_get_by_name) X(avcodec_encode_subtitle) X(avcodec_find_best_pix_fmt_of_list) X(avsubtitle_free) \
+    X(avcodec_decode_subtitle2) X(avcodec_descriptor_get_by_name) X(avcodec_encode_subtitle) \
+    X(avcodec_find_best_pix_fmt_of_list) X(avsubtitle_free) \
     X(av_bsf_alloc) X(av_bsf_free) X(av_bsf_get_by_name) X(av_bsf_init) X(av_bsf_receive_packet) X(av_bsf_send_packet) \
     X(av_codec_is_decoder) X(av_codec_is_encoder) X(av_codec_iterate) X(av_get_profile_name) X(av_new_packet) \
     X(av_packet_add_side_data) X(av_packet_alloc) X(av_packet_clone) X(av_packet_copy_props) X(av_packet_free) \

@@ -13,7 +13,8 @@ struct mux_audio;
 /* How many bits an exact copy of such audio needs; 0: it is not exact itself (AAC, MP3 ...). */
 int mux_audio_lossless_bits(const AVCodecParameters *parameters);
 
-/* FM_ERR_UNSUPPORTED: this FFmpeg cannot read the one or write the other. `parameters`: of the result, whose time base is one sample. */
+/* FM_ERR_UNSUPPORTED: this FFmpeg cannot read the one or write the other. `parameters`: of the result, whose time base is one
+ * sample. */
 int mux_audio_create(const struct av *av, const AVStream *in, enum AVCodecID to, bool global_header, struct mux_audio **out,
     AVCodecParameters *parameters, struct fm_error *error);
 /* A packet in the stream's time base; NULL: no more. Damaged ones leave silence. */

@@ -28,7 +28,7 @@ struct video_mux {
 /* `is_ordered`: packets of all streams will come in the order in which they are to be written, none is held back. */
 int mux_core_open(const char *output, const struct coded_stream *stream, const AVFormatContext *input,
     const struct video_mux_params *params, bool is_ordered, struct video_mux **out, struct warn warn, struct fm_error *error);
-/* A packet of the input. *is_past: it lies behind the piece that is wanted. */
+/* A packet of the input, left as it is; those that are not wanted are ignored. */
 int mux_core_packet(struct video_mux *mux, const AVPacket *packet, struct fm_error *error);
 /* Is nothing more to be expected of any stream whose packets come regularly? */
 bool mux_core_is_past(const struct video_mux *mux);

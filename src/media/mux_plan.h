@@ -38,7 +38,8 @@ int mux_plan_video(const struct av *av, const AVFormatContext *input, int wanted
 /* `tracks`: input->nb_streams of them, cleared. FM_ERR_UNSUPPORTED: the policy refuses a stream. */
 int mux_plan_decide(const struct av *av, const struct mux_container *c, const AVFormatContext *input, int video,
     const struct video_mux_params *params, struct mux_track *tracks, struct warn warn, struct fm_error *error);
-/* Makes the output's streams in the input's order; *video_out: the new video's, with its parameters not yet filled. `input` may be NULL. */
+/* Makes the output's streams in the input's order; *video_out: the new video's, whose parameters are not yet filled. `input` may be
+ * NULL. */
 int mux_plan_streams(const struct av *av, const struct mux_container *c, const AVFormatContext *input, struct mux_track *tracks,
     AVFormatContext *out, AVStream **video_out, struct fm_error *error);
 /* What the video keeps of the one it was made from: names, language, rotation, HDR. */

@@ -101,8 +101,9 @@ static void put_ratio(struct writer *w, struct media_ratio r)
 /* Every plain number of a stream, in the order in which it is written and read. */
 #define STREAM_NUMBERS(X)                                                                                                          \
     X(width)                                                                                                                       \
-    X(height) X(profile) X(level) X(tag) X(bits_per_coded_sample) X(bits_per_raw_sample) X(video_delay) X(field_order) X(range)    \
-        X(primaries) X(transfer) X(matrix) X(siting)
+    X(height)                                                                                                                      \
+    X(profile) X(level) X(tag) X(bits_per_coded_sample) X(bits_per_raw_sample) X(video_delay) X(field_order) X(range) X(primaries) \
+        X(transfer) X(matrix) X(siting)
 
 size_t form_stream(const struct coded_stream *stream, uint8_t *to)
 {

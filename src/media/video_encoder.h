@@ -39,9 +39,10 @@ const struct coded_stream *video_encoder_stream(const struct video_encoder *enco
 const char *video_encoder_name(const struct video_encoder *encoder); /* "libx264" */
 
 /* Takes the frame, on success and on failure: it is released when the encoder needs it no more, perhaps later, perhaps on another
- * thread, video_encoder_close at the latest. No pixel is copied where the encoder takes the frame's format. Its pts must be
- * greater than that of the frame before. `source`: the decoded frame that the picture was made from, whose captions and HDR side data
- * go along (looked at during the call; NULL: the frame itself is one). FM_ERR_AGAIN is never returned: what the encoder has ready is kept for video_encoder_receive. */
+ * thread, video_encoder_close at the latest. No pixel is copied where the encoder takes the frame's format. Its pts must be greater
+ * than that of the frame before. `source`: the decoded frame that the picture was made from, whose captions and HDR side data go along
+ * (looked at during the call; NULL: the frame itself is one). FM_ERR_AGAIN is never returned: what the encoder has ready is kept for
+ * video_encoder_receive. FM_ERR_DEVICE: the encoder failed. */
 int video_encoder_send(struct video_encoder *encoder, struct video_frame *frame, const struct video_frame *source, bool force_key,
     struct fm_error *error);
 /* No more frames. */

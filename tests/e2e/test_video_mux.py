@@ -501,6 +501,32 @@ def encoded_tags():
     assert (video["pix_fmt"], video["color_transfer"], video["color_space"], video["color_primaries"]) == ("yuv422p10le", "smpte2084", "bt2020nc", "bt2020")
 
 
+def resumed():
+    """A job that dies and goes on, twice: every frame once, at its time, in closed groups; a journal of other settings is refused."""
+    uneven = clip("uneven.mp4", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=11", "-vf",
+                  "select='not(mod(n,7)*mod(n,5))',setpts='PTS+mod(N,3)*0.003/TB'", "-vsync", "vfr", "-video_track_timescale", "90000", *X264)
+    for source, stops in ((plain(), (38, 58)), (uneven, (45, 70))):
+        options = ("--journal", "res.log", "-e", "preset=veryfast", "-e", "rc-lookahead=8")
+        want = sorted(row[2] for row in packets(source, "-map", "0:v")[0])
+        run("encode", source, "never.mp4", *options, "--stop", str(stops[0]))
+        first = run("encode", source, "never.mp4", *options, "--resume", "--stop", str(stops[1]))
+        assert int(first.split("resumed at ")[1].split()[0]) >= 10, first
+        assert not os.path.exists("never.mp4")
+        message = run("encode", source, "never.mp4", "--journal", "res.log", "--resume", "-e", "preset=slow", "-e", "rc-lookahead=8", fails=True)
+        assert "cannot be resumed" in message, message
+        last = run("encode", source, "out.mp4", *options, "--resume", "--overwrite")
+        assert int(last.split("resumed at ")[1].split()[0]) >= 30, last
+        rows = packets("out.mp4", "-map", "0:v")[0]
+        assert sorted(row[2] for row in rows) == want
+        assert all(a[1] < b[1] for a, b in zip(rows, rows[1:])) and all(row[1] <= row[2] for row in rows)
+        assert len(packets("out.mp4", "-map", "0:v", decode=True)[0]) == len(want)
+        shown = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", "out.mp4", "-i", source, "-lavfi", "[0:v][1:v]psnr=stats_file=psnr.txt", "-f", "null", "-"],
+                               capture_output=True)
+        assert shown.returncode == 0 and not shown.stderr, shown.stderr
+        values = [line.split("psnr_avg:")[1].split()[0] for line in open("psnr.txt")]
+        assert all(value == "inf" or float(value) > 33 for value in values) and len(values) >= len(want) - 1, values
+
+
 def encoder_faults():
     message = run("encode", plain(), "never.mp4", "-c", "nothing", fails=True)
     assert 'no encoder "nothing"' in message, message
@@ -517,7 +543,7 @@ def encoder_faults():
 
 CASES = [shared_clips, b_frames_and_priming, transport_stream, start_offsets, variable_frame_rate, deep_colour, many_streams, rotation, covers,
          no_audio_and_one_frame, a_piece, text_subtitles, bitmap_subtitles, uncompressed_audio, attachments_into_mp4, wrong_codec, overwriting, full_disk,
-         unfinished, broken_input, direct, pictures, y4m, push_rtmp, push_srt, encoded, encoded_times, encoded_tags, encoder_faults]
+         unfinished, broken_input, direct, pictures, y4m, push_rtmp, push_srt, encoded, encoded_times, encoded_tags, resumed, encoder_faults]
 
 
 def main():
