@@ -10,8 +10,8 @@
  *
  * Options: -c ENCODER, -e KEY=VALUE (encoder), -o KEY=VALUE (container), --format NAME, --streams POLICY, --overwrite, --from US,
  * --to US, --cut PACKETS (a journal that is not done), --checkpoint FRAMES, --file-size BYTES (the most a file may have), --journal LOG
- * (encode by way of a journal, which has a checkpoint every ten frames), --stop FRAMES (the job dies then), --resume. Warnings go to standard output, errors to standard error;
- * exit code 1 after an error. */
+ * (encode by way of a journal, which has a checkpoint every ten frames), --stop FRAMES (the job dies then), --resume. Warnings
+ * go to standard output, errors to standard error; exit code 1 after an error. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <signal.h>
