@@ -92,7 +92,10 @@ static int overseer_prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t
     bad = bad ? bad : posix_spawn_file_actions_adddup2(files, memory, SHARED_DESCRIPTOR);
     bad = bad ? bad : posix_spawn_file_actions_adddup2(files, life, SHARED_DESCRIPTOR + 1);
     bad = bad ? bad : posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
-    bad = bad ? bad : posix_spawn_file_actions_adddup2(files, 2, 1);
+    if (fcntl(2, F_GETFD) >= 0)
+        bad = bad ? bad : posix_spawn_file_actions_adddup2(files, 2, 1);
+    else
+        bad = bad ? bad : posix_spawn_file_actions_addopen(files, 1, "/dev/null", O_WRONLY, 0);
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 34)
     bad = bad ? bad : posix_spawn_file_actions_addclosefrom_np(files, SHARED_DESCRIPTOR + 2);
@@ -187,11 +190,12 @@ static bool overseer_may_restart(const struct overseer *o, const struct overseer
 static void overseer_mourn(struct overseer *o, struct overseer_child *c)
 {
     const uint64_t done = atomic_load(&ring_worker(o->mill->ring, c->worker)->done);
-    const bool again = overseer_may_restart(o, c);
+    const bool over = overseer_is_over(o); /* then nobody needs it, and it is no loss */
+    const bool again = over || overseer_may_restart(o, c);
     mill_lose(o->mill, c->worker, !again, c->reason);
     mill_bury(o->mill, c->worker);
     c->is_gone = !again;
-    if (!again || overseer_is_over(o)) return;
+    if (!again || over) return;
     c->disappoints = done > c->done_then ? 0 : c->disappoints + 1;
     const unsigned doublings = c->disappoints < 6 ? c->disappoints : 6;
     c->due_ns = core_now_ns() + (c->disappoints ? (25 * OVERSEER_MS) << doublings : 1);
