@@ -51,8 +51,10 @@ static int look(fm_probe *probe, const char *path, const struct fm_probe_params 
         return why.code;
     }
     const int code = video_probe(path, &p, probe->arena, &probe->video, error);
-    if (code < 0 && named && error) *error = why; /* animated pictures may be videos; a damaged one is a picture still */
-    if (named && code < 0) return why.code;
+    if (named && (code < 0 || !probe->video.decodes)) { /* animated pictures may be videos; a damaged one is a picture still */
+        if (error) *error = why;
+        return why.code;
+    }
     const bool maybe = is_file(path) && !told && !named && (code < 0 || probe->video.pictures);
     if (maybe && code != FM_ERR_NOMEM && code != FM_ERR_IO && open_still(probe, path, NULL) == FM_OK) return FM_OK;
     return code;

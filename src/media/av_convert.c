@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pixel formats that decoders, cameras and pictures have beside the canonical ones. Where samples only lie otherwise (packed,
- * interleaved, shifted, the other byte order, a palette) they are moved, bit for bit, by FFmpeg's description of the format. What must be computed (other subsampling, floats, XYZ, raw
- * sensor patterns, another size) is left to swscale at its best. */
+ * interleaved, shifted, the other byte order, a palette) they are moved, bit for bit, by FFmpeg's description of the format. What
+ * must be computed (other subsampling, floats, XYZ, raw sensor patterns, another size) is left to swscale at its best. */
 #include <string.h>
 
 #include "core/alloc.h"

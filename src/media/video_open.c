@@ -49,7 +49,7 @@ static int interrupted(void *opaque)
 
 void video_open_reason(const struct video_input *input, int code, char *text, size_t size)
 {
-    if (code == AVERROR_EXIT && input->wait.expired)
+    if (code == AVERROR_EXIT && !video_wait_cancelled(&input->wait)) /* once it said so, FFmpeg repeats it without waiting */
         snprintf(text, size, "nothing came for %.0f seconds", (double) input->wait.limit_ns / 1e9);
     else
         av_load_reason(code, text, size);
@@ -192,6 +192,15 @@ static int fail(struct video_input *input, int code, const char *name, const cha
     return core_fail(error, kind, "%s: %s%s", name, what, reason);
 }
 
+/* FFmpeg takes files of some names for pictures made of letters, whatever is in them. */
+static bool is_guess(const AVInputFormat *format)
+{
+    static const char *const names[] = {"bin", "tty", "xbin", "adf", "idf"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!strcmp(format->name, names[i])) return true;
+    return false;
+}
+
 static int open_container(
     struct video_input *input, const char *path, const char *name, const AVInputFormat *format, struct fm_error *error)
 {
@@ -207,6 +216,7 @@ static int open_container(
     video_wait_begin(&input->wait);
     int code = av->avformat_open_input(&input->container, input->pipe ? NULL : url ? url : path, format, &input->rest);
     core_free(url);
+    if (code >= 0 && !format && is_guess(input->container->iformat)) code = AVERROR_INVALIDDATA;
     if (code == AVERROR_INVALIDDATA && !av_load_heard())
         return core_fail(error, FM_ERR_FORMAT, "%s: not a video, or a damaged one", name);
     if (code < 0) return fail(input, code, name, "", error);

@@ -1,139 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Video sources: frames, times and packets against what FFmpeg's own program makes of the same files; jumps and resumption against an
-uninterrupted run; everything that can be wrong with an input. Usage: test_video_source.py VIDEO_RUNNER, from the project's root."""
-import http.server
+uninterrupted run. Usage: test_video_source.py VIDEO_RUNNER [CASE]..., from the project's root."""
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import time
 
 import numpy as np
 
-runner = os.path.abspath(sys.argv[1])
-shared = os.environ.get("FM_SHARED") or "../shared"
-EOS, IO, FORMAT, UNSUPPORTED, ARGUMENT, CANCELLED = -10, -3, -4, -5, -2, -7
-counts = {"passed": 0, "failed": 0, "skipped": 0}
-folder = tempfile.mkdtemp(prefix="framemill-video-")
-
-
-class Skip(Exception):
-    pass
-
-
-def case(function):
-    try:
-        function()
-        counts["passed"] += 1
-    except Skip as why:
-        print(f"skipped: {function.__name__}: {why}", file=sys.stderr)
-        counts["skipped"] += 1
-    except Exception as fault:  # an assertion, or a program that died
-        print(f"FAILED {function.__name__}: {type(fault).__name__}: {fault}", file=sys.stderr)
-        counts["failed"] += 1
-
-
-class Run:
-    def __init__(self, text, status, errors):
-        self.status, self.errors, self.frames, self.packets, self.info, self.message = status, errors, [], [], {}, ""
-        self.code = None
-        for line in text.splitlines():
-            kind, _, rest = line.partition(" ")
-            word = rest.split()
-            if kind == "info":
-                names = "width height layout bits alpha full siting matrix primaries transfer base rate start duration frames rotation flipped".split()
-                self.info = dict(zip(names, word)) | dict(w.split("=", 1) for w in word[len(names):])
-            elif kind == "frame":
-                self.frames.append((int(word[1]), word[3]))
-                assert int(word[0]) == (self.indices[-1] + 1 if getattr(self, "indices", None) else int(word[0])), "indices have a gap"
-                self.indices = getattr(self, "indices", []) + [int(word[0])]
-                self.durations = getattr(self, "durations", []) + [int(word[2])]
-                self.damaged = getattr(self, "damaged", []) + [word[4] == "1"]
-                self.interlaced = getattr(self, "interlaced", []) + [word[5] == "1"]
-            elif kind == "packet":
-                self.packets.append((int(word[0]), int(word[1]), word[4]))
-            elif kind == "end":
-                self.code, self.message = int(word[0]), rest.partition(" ")[2]
-            elif kind == "stats":
-                self.counted, self.damage, self.refused, self.resized, self.reconnects, self.early = map(int, word[:6])
-                self.end = " ".join(word[6:])
-            elif kind == "leak":
-                raise AssertionError("leaked " + rest + " blocks")
-
-
-def source(path, *args, stdin=subprocess.DEVNULL, timeout=120):
-    done = subprocess.run([runner, path, *args], stdin=stdin, capture_output=True, text=True, timeout=timeout)
-    assert done.returncode in (0, 1), f"{path} {args}: status {done.returncode}: {done.stderr[-2000:]}"
-    run = Run(done.stdout, done.returncode, done.stderr)
-    assert run.code is not None, f"{path}: no end: {done.stderr[-500:]}"
-    assert not done.stderr, f"{path}: the library printed: {done.stderr[:500]}"
-    return run
-
-
-def ffmpeg(*args, **options):
-    done = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *args], capture_output=True, text=True, **options)
-    assert done.returncode == 0, f"ffmpeg {' '.join(args)}: {done.stderr[-1000:]}"
-    return done.stdout
-
-
-def hashes(text):
-    rows = (line.split(",") for line in text.splitlines() if line and not line.startswith("#"))
-    return [(int(row[2]), row[5].strip()) for row in rows]
-
-
-def expected(path, *before, filters=(), pixels=None):
-    """Times, in the stream's own ticks, and hashes, as FFmpeg's program has them."""
-    more = (["-vf", ",".join(filters)] if filters else []) + (["-pix_fmt", pixels] if pixels else [])
-    return hashes(ffmpeg("-noautorotate", *before, "-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-copyts", "-enc_time_base", "-1", *more,
-                         "-f", "framehash", "-hash", "adler32", "-"))
-
-
-def make(name, *args, size="96x64", seconds=2, rate=25, pattern="testsrc2"):
-    """A clip of our own, made once."""
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
-        ffmpeg("-f", "lavfi", "-i", f"{pattern}=size={size}:rate={rate}:duration={seconds}", *args, path)
-    return path
-
-
-def check_same(path, *args, before=(), **more):
-    run, want = source(path, *args), expected(path, *before, **more)
-    assert run.code == EOS, f"{path}: ended with {run.code} {run.message}"
-    assert want, f"{path}: FFmpeg finds no frame"
-    assert [t for t, _ in run.frames] == [t for t, _ in want], f"{path}: times {[t for t, _ in run.frames][:8]}, must be {[t for t, _ in want][:8]}"
-    assert run.frames == want, f"{path}: pixels differ first at frame {next(i for i, (a, b) in enumerate(zip(run.frames, want)) if a != b)}"
-    assert run.indices == list(range(len(want))) and not run.early
-    return run
-
-
-x264 = ["-c:v", "libx264", "-preset", "veryfast"]
-
-
-def clips():
-    """One of every kind of coding that matters for times and for jumps; small."""
-    return {
-        "h264_bpyramid": make("bp.mp4", *x264, "-g", "12", "-bf", "3", "-b-pyramid", "normal"),
-        "h264_open_gop": make("open.mkv", *x264, "-g", "12", "-x264-params", "open-gop=1:bframes=3"),
-        "h264_intra_refresh": make("refresh.mp4", *x264, "-g", "25", "-x264-params", "intra-refresh=1:bframes=0"),
-        "h264_ts": make("stream.ts", *x264, "-g", "12", "-bf", "2"),
-        "hevc_open_gop": make("hevc.mkv", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:open-gop=1:keyint=12:bframes=3"),
-        "hevc_mp4": make("hevc.mp4", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:open-gop=0:keyint=12"),
-        "vp9_hidden": make("vp9.webm", "-c:v", "libvpx-vp9", "-g", "12", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-cpu-used", "8", "-b:v", "200k"),
-        "av1": make("av1.mkv", "-c:v", "libsvtav1", "-preset", "12", "-g", "12", seconds=1),
-        "mpeg2_ts": make("mpeg2.ts", "-c:v", "mpeg2video", "-g", "12", "-bf", "2"),
-        "mpeg4_avi": make("mpeg4.avi", "-c:v", "mpeg4", "-g", "12", "-bf", "2"),
-        "ffv1": make("ffv1.mkv", "-c:v", "ffv1", "-g", "5"),
-        "mjpeg": make("mjpeg.mov", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
-        "prores": make("prores.mov", "-c:v", "prores_ks", "-profile:v", "4", "-pix_fmt", "yuv444p10le"),
-        "raw_h264": make("raw.h264", *x264, "-g", "12"),
-        "y4m": make("plain.y4m"),
-        "gif": make("some.gif", seconds=1, rate=10),
-    }
+from video_kit import ARGUMENT, EOS, FORMAT, UNSUPPORTED, Skip, check_same, clips, expected, ffmpeg, folder, hashes, make, run_cases, shared, source, x264
 
 
 def shared_clips():
@@ -313,6 +188,11 @@ def threads_change_nothing():
             assert source(path, "threads=" + threads, "hold=40").frames == want
 
 
+def container_start(path):
+    out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0", path], capture_output=True, text=True).stdout
+    return float(out) if out.strip() not in ("", "N/A") else 0.0
+
+
 def pieces():
     """--start and --duration: exactly the frames of the whole whose times lie within."""
     for name, path in clips().items():
@@ -333,11 +213,6 @@ def pieces():
             assert got.indices[0] == 0
     late = source(clips()["h264_bpyramid"], "start=100")
     assert late.code == ARGUMENT and "ends before 100 s" in late.message, late.message
-
-
-def container_start(path):
-    out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0", path], capture_output=True, text=True).stdout
-    return float(out) if out.strip() not in ("", "N/A") else 0.0
 
 
 def resuming():
@@ -408,158 +283,6 @@ def packets():
     assert [t for s, t, _ in piece.packets if s == 1] == sound, "packets of the piece, all of them, and no others"
 
 
-def pictures():
-    deep = os.path.join(folder, "pictures")
-    os.makedirs(deep, exist_ok=True)
-    ffmpeg("-i", clips()["h264_bpyramid"], "-frames:v", "12", "-pix_fmt", "rgb24", os.path.join(deep, "p%d.png"))
-    open(os.path.join(deep, "notes.txt"), "w").write("no picture")
-    open(os.path.join(deep, ".hidden.png"), "w").write("no picture")
-    single = [source(os.path.join(deep, f"p{i}.png")).frames[0][1] for i in range(1, 13)]
-    got = source(deep, "rate=30/1")
-    assert [h for _, h in got.frames] == single, "natural order: 2 before 10"
-    assert [t for t, _ in got.frames] == list(range(12)) and got.info["base"] == "1/30" and got.info["rate"] == "30/1"
-    assert got.info["frames"] == got.info["duration"] == "12" and got.info["container"] == "pictures"
-    pattern = os.path.join(deep, "p%d.png")
-    assert source(pattern).frames == got.frames and source(pattern).info["rate"] == "25/1"
-    assert [h for _, h in source(deep, "start=0.2", "duration=0.12").frames] == single[5:8]
-    assert [h for _, h in source(deep, "skip=5:4").frames] == single[5:]
-    os.rename(os.path.join(deep, "p7.png"), os.path.join(deep, "q7.png"))
-    gap = source(pattern)
-    assert gap.code == FORMAT and "number 7 is missing" in gap.message, gap.message
-    os.rename(os.path.join(deep, "q7.png"), os.path.join(deep, "p7.png"))
-    open(os.path.join(deep, "p5.png"), "wb").write(b"not a picture at all")
-    damaged = source(deep)
-    assert damaged.code == EOS and len(damaged.frames) == 11 and damaged.refused == 1, (damaged.message, damaged.refused)
-    os.remove(os.path.join(deep, "p5.png"))
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=50x50", "-frames:v", "1", os.path.join(deep, "p5.png"))
-    sizes = source(deep)
-    assert sizes.code == UNSUPPORTED and "one size" in sizes.message and "50x50" in sizes.message, sizes.message
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=96x64", "-frames:v", "1", os.path.join(deep, "p5.jpg"))
-    kinds = source(deep)
-    assert kinds.code == UNSUPPORTED and "one kind" in kinds.message, kinds.message
-    nothing = source(os.path.join(folder, "no%03d.png"))
-    assert nothing.code == IO and "no such pictures" in nothing.message
-    for name, pixels, bits in (("deep", "rgb48be", 16), ("grey", "gray", 8), ("clear", "rgba", 8)):
-        one = os.path.join(folder, name + ".png")
-        ffmpeg("-f", "lavfi", "-i", "testsrc2=size=33x21", "-frames:v", "1", "-pix_fmt", pixels, one)
-        got = source(one)
-        want = {"rgb48be": "gbrp16le", "gray": "gray", "rgba": "gbrap"}[pixels]
-        assert got.info["bits"] == str(bits) and [h for _, h in got.frames] == [h for _, h in expected(one, pixels=want)], (name, got.info)
-
-
-def standard_input():
-    y4m, ts, mkv = clips()["y4m"], clips()["h264_ts"], clips()["h264_open_gop"]
-    for path in (y4m, ts, mkv):
-        with open(path, "rb") as file:
-            with subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE) as cat:
-                got = source("-", stdin=cat.stdout)
-        assert got.frames == expected(path), path
-        assert got.info["seekable"] == "0"
-    whole = source(y4m).frames
-    for args, want in ((["start=0.5"], whole[13:]), (["skip=7:6"], whole[7:])):
-        with subprocess.Popen(["cat", y4m], stdout=subprocess.PIPE) as cat:
-            assert source("-", *args, stdin=cat.stdout).frames == want, args
-    moov_last = clips()["h264_bpyramid"]
-    with open(moov_last, "rb") as file:
-        assert source("-", stdin=file).frames == expected(moov_last), "a file as standard input can be sought in"
-    with open("/dev/null", "rb") as file:
-        got = source("-", stdin=file)
-        assert got.code == FORMAT and "standard input" in got.message, got.message
-    fifo = os.path.join(folder, "fifo")
-    os.mkfifo(fifo)
-    writer = threading.Thread(target=lambda: open(fifo, "wb").write(open(y4m, "rb").read()))
-    writer.start()
-    assert source(fifo).frames == whole
-    writer.join()
-
-
-def damage():
-    def altered(name, change, of):
-        path = os.path.join(folder, name)
-        data = bytearray(open(of, "rb").read())
-        open(path, "wb").write(change(data))
-        return path
-
-    def knocked(data):
-        for i in range(len(data) // 3, 2 * len(data) // 3, 997):
-            data[i] ^= 0x55
-        return data
-
-    c = clips()
-    front = os.path.join(folder, "front.mp4")
-    ffmpeg("-i", c["h264_bpyramid"], "-c", "copy", "-movflags", "+faststart", front)
-    for path in (front, c["h264_open_gop"], c["vp9_hidden"], c["y4m"]):
-        cut = altered("cut_" + os.path.basename(path), lambda d: d[:len(d) * 6 // 10], path)
-        got = source(cut)
-        want = expected_partial(cut)
-        assert got.code == EOS and 0 < len(got.frames) < 50, (cut, got.code, got.message)
-        assert abs(len(got.frames) - len(want)) <= 1 and got.frames[:len(want) - 1] == want[:len(got.frames)][:len(want) - 1], cut
-        assert got.early and got.end, f"{cut}: nobody says that it breaks off"
-    for path in (c["h264_ts"], c["mpeg2_ts"], c["h264_open_gop"], c["mpeg4_avi"]):
-        got = source(altered("knocked_" + os.path.basename(path), knocked, path), "threads=1")  # with more, H.264 tells of its faults by chance
-        assert got.code == EOS and len(got.frames) > 20, (path, got.code, got.message)
-        assert got.damage + got.refused > 0 and got.damage == sum(got.damaged), (path, got.damage, got.refused)
-    index_gone = altered("index.mp4", lambda d: d[:len(d) // 2], c["h264_bpyramid"])
-    got = source(index_gone)
-    assert got.code == FORMAT and "moov atom not found" in got.message and "index.mp4" in got.message, got.message
-    for name, data in (("garbage.mp4", os.urandom(5000)), ("garbage.bin", b"\xff\x00" * 3000), ("empty.mp4", b""), ("words.txt.mp4", b"hello world\n" * 100)):
-        path = os.path.join(folder, name)
-        open(path, "wb").write(data)
-        got = source(path)
-        assert got.code == FORMAT and name in got.message, (name, got.code, got.message)
-        assert not got.frames
-
-
-def expected_partial(path):
-    done = subprocess.run(["ffmpeg", "-v", "quiet", "-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-copyts", "-enc_time_base", "-1", "-f", "framehash",
-                           "-hash", "adler32", "-"], capture_output=True, text=True)
-    return hashes(done.stdout)
-
-
-def no_video():
-    sound = os.path.join(folder, "sound.m4a")
-    ffmpeg("-f", "lavfi", "-i", "sine=duration=1", sound)
-    got = source(sound)
-    assert got.code == FORMAT and "sound.m4a: no video in it (1 stream, audio)" in got.message, got.message
-    cover = os.path.join(folder, "cover.m4a")
-    picture = os.path.join(folder, "cover.png")
-    ffmpeg("-f", "lavfi", "-i", "testsrc2", "-frames:v", "1", picture)
-    ffmpeg("-i", sound, "-i", picture, "-map", "0", "-map", "1", "-c", "copy", "-disposition:v:0", "attached_pic", cover)
-    got = source(cover)
-    assert got.code == FORMAT and "cover" in got.message, got.message
-    empty = os.path.join(folder, "frameless.mkv")
-    ffmpeg("-i", clips()["h264_open_gop"], "-c", "copy", "-frames:v", "0", empty)
-    got = source(empty)
-    assert got.code == FORMAT and "frameless.mkv" in got.message, (got.code, got.message)
-
-
-def bad_inputs():
-    got = source(os.path.join(folder, "missing.mp4"))
-    assert got.code == IO and "missing.mp4: No such file" in got.message, got.message
-    bare = os.path.join(folder, "bare")
-    os.makedirs(bare, exist_ok=True)
-    got = source(bare)
-    assert got.code == FORMAT and "no pictures in this folder" in got.message, got.message
-    path = clips()["h264_bpyramid"]
-    got = source(path, "option=nonsense=1")
-    assert got.code == ARGUMENT and "nonsense" in got.message, got.message
-    got = source(path, "option=nonsense")
-    assert got.code == ARGUMENT and "KEY=VALUE" in got.message, got.message
-    got = source(path, "format=nonsense")
-    assert got.code == ARGUMENT and "nonsense" in got.message, got.message
-    got = source("nonsense://example/x")
-    assert got.code == UNSUPPORTED and "Protocol not found" in got.message, (got.code, got.message)
-    colon = os.path.join(folder, "http:x.mp4")
-    shutil.copy(path, colon)
-    assert len(source(colon).frames) == 50, "a colon in a file's name"
-    control = os.path.join(folder, "bad\x1b[31m.mp4")
-    open(control, "wb").write(b"x" * 100)
-    got = source(control)
-    assert "\x1b" not in got.message and "bad?[31m" in got.message
-    got = source(path, "cancel=10", "hold=0")
-    assert got.code == CANCELLED and 9 <= len(got.frames) < 50, (got.code, len(got.frames))
-
-
 def changing_sizes():
     small, large = make("small.ts", *x264, "-g", "10", seconds=0.4, size="64x48"), make("large.ts", *x264, "-g", "10", seconds=0.4, size="128x96")
     path = os.path.join(folder, "sizes.ts")
@@ -570,120 +293,5 @@ def changing_sizes():
     assert got.code == EOS and len(got.frames) == 20 and got.resized == 10, (got.message, len(got.frames), got.resized)
 
 
-def devices():
-    got = source("lavfi:testsrc2=size=64x48:rate=10:duration=1")
-    assert got.code == EOS and len(got.frames) == 10 and got.info["live"] == "0", (got.message, got.info)
-    got = source("v4l2:/dev/video99")
-    assert got.code in (IO, ARGUMENT) and "video99" in got.message, (got.code, got.message)
-
-
-class Cut(http.server.BaseHTTPRequestHandler):
-    """A live stream that breaks off: the n-th request gets the n-th piece, without a length."""
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.requests += 1
-        if self.path.startswith("/silent"):
-            time.sleep(4)
-            return
-        if self.path.startswith("/missing") or server.requests in server.refuses:
-            self.send_error(404)
-            return
-        if self.path.startswith("/film"):
-            data = server.film
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-            return
-        pieces = server.pieces
-        self.send_response(200)
-        self.send_header("Content-Type", "video/mp2t")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        if pieces:
-            self.wfile.write(pieces.pop(0))
-
-
-class Server:
-    def __enter__(self):
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cut)
-        self.http.daemon_threads = True
-        self.http.requests, self.http.pieces, self.http.refuses, self.http.film = 0, [], (), b""
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-        return self
-
-    def __exit__(self, *_):
-        self.http.shutdown()
-        self.http.server_close()
-
-
-def live():
-    data = open(make("live.ts", *x264, "-g", "5", "-bf", "2", size="160x120", seconds=4), "rb").read()
-    whole = source(os.path.join(folder, "live.ts"))
-    with Server() as server:
-        server.http.film = open(clips()["h264_open_gop"], "rb").read()
-        film = source(server.url + "/film.mkv")
-        assert film.info["live"] == "0" and film.code == EOS and len(film.frames) == 50
-        server.http.pieces = [data, data, data]
-        server.http.requests, server.http.refuses = 0, (3,)
-        got = source(server.url + "/live.ts", "reconnects=3")
-        times = [t for t, _ in got.frames]
-        assert got.info["live"] == "1" and got.code in (EOS, IO) and got.early, (got.info, got.code)
-        assert got.code == EOS or "could not be made again" in got.message, got.message
-        assert len(got.frames) == 3 * len(whole.frames) and got.reconnects == 2, (len(got.frames), got.reconnects)
-        assert all(a < b for a, b in zip(times, times[1:])), "times go on after a break"
-        n = len(whole.frames)
-        assert times[n] > times[n - 1] and [h for _, h in got.frames[n:2 * n]] == [h for _, h in whole.frames], "frames after a break are whole"
-        gap = (times[n] - times[n - 1]) / 90000
-        assert 0.2 < gap < 5, f"the time that passed, in the times: {gap}"
-        got = source(server.url + "/missing.ts", "reconnects=-1")
-        assert got.code == IO and "404" in got.message, (got.code, got.message)
-        begin = time.monotonic()
-        got = source(server.url.replace("http://", "http://user:secret@") + "/silent.ts", "timeout=800", timeout=30)
-        assert got.code == IO and "nothing came for" in got.message and time.monotonic() - begin < 10, (got.code, got.message)
-        assert "secret" not in got.message and "127.0.0.1" in got.message, got.message
-    closed = socket.socket()
-    closed.bind(("127.0.0.1", 0))
-    port = closed.getsockname()[1]
-    closed.close()
-    got = source(f"tcp://127.0.0.1:{port}")
-    assert got.code == IO and "refused" in got.message, got.message
-
-
-def interrupted_wait():
-    """A cancel is seen while nothing comes."""
-    read, write = os.pipe()
-    with subprocess.Popen([runner, "-"], stdin=read, stdout=subprocess.PIPE, text=True) as p:
-        os.close(read)
-        time.sleep(0.5)
-        begin = time.monotonic()
-        p.send_signal(signal.SIGUSR1)
-        out = p.communicate(timeout=20)[0]
-        assert "end -7" in out and time.monotonic() - begin < 3, out
-    os.close(write)
-
-
-def main():
-    if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
-        print("0 passed, 0 failed, 1 skipped")
-        return 0
-    names = sys.argv[2:]
-    everything = [shared_clips, kinds_of_coding, formats, formats_that_are_moved, formats_that_are_computed, odd_sizes, times, edit_lists, rotation, tags,
-                  threads_change_nothing, pieces, resuming, interlaced, packets, pictures, standard_input, damage, no_video, bad_inputs, changing_sizes, devices,
-                  live, interrupted_wait]
-    try:
-        for function in everything:
-            if not names or function.__name__ in names:
-                case(function)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
-    return 1 if counts["failed"] else 0
-
-
-sys.exit(main())
+sys.exit(run_cases([shared_clips, kinds_of_coding, formats, formats_that_are_moved, formats_that_are_computed, odd_sizes, times, edit_lists, rotation, tags,
+                    threads_change_nothing, pieces, resuming, interlaced, packets, changing_sizes]))
