@@ -8,6 +8,7 @@ import sys
 
 FLOORS = [["core"], ["frame", "kernels", "graph"], ["model", "plan", "convert", "net"], ["backend"], ["session"], ["media", "mill"], ["tasks"], ["api"]]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+BUILT_ON = {"tasks/video": "tasks/upscale"}  # the same networks and chains, with other ends
 FACES = ["cli", "server", "examples"]
 MEDIA = re.compile(r"^(libav|libsw|vips/)")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
@@ -45,7 +46,7 @@ def fault(path, quote, target):
     if room not in FLOOR or other not in FLOOR:
         return "this room is on no floor (tools/check_includes.py lists them)"
     if room == other:
-        related = sub == other_sub or sub.startswith(other_sub) or other_sub.startswith(sub)
+        related = BUILT_ON.get(f"{room}/{sub}") == f"{other}/{other_sub}" or sub == other_sub or sub.startswith(other_sub) or other_sub.startswith(sub)
         return None if related else f"{room}/{sub} and {other}/{other_sub} are neighbours"
     if FLOOR[other] < FLOOR[room]:
         return None
