@@ -83,6 +83,7 @@ done
 try "framemill needs the C library" field_is "$main" Depends 'libc6'
 try "framemill needs libvips, which it is not linked to" field_is "$main" Depends 'libvips42'
 try "framemill recommends libcurl" field_is "$main" Recommends 'libcurl4'
+try "framemill recommends FFmpeg's libraries" field_is "$main" Recommends 'libavformat[0-9]+, libavcodec[0-9]+'
 try "libframemill-dev needs the library of its version" field_is "$dev" Depends '^framemill \(= [0-9.]+\)'
 try "the program is stripped" stripped "$root/usr/bin/framemill"
 try "the library is stripped" stripped "$(find "$root" -name 'libframemill.so.*.*')"

@@ -43,6 +43,16 @@ linked_to() {
     echo "${found#shlibs:Depends=}"
 }
 
+# FFmpeg's libraries of the headers that it was built with: what opens videos, filters and devices.
+ffmpeg_packages() {
+    local library version list=
+    for library in libavformat libavcodec libavutil libswscale libavfilter libavdevice libswresample; do
+        version=$(pkg-config --modversion "$library")
+        list="$list, $library${version%%.*}"
+    done
+    echo "${list#, }"
+}
+
 describe() { # FOLDER PACKAGE: licence and changes
     local docs=$1/usr/share/doc/$2
     mkdir -p "$docs"
@@ -91,11 +101,12 @@ mkdir -p "$main/DEBIAN"
 echo "activate-noawait ldconfig" >"$main/DEBIAN/triggers"
 soname=$(find "$main" -name 'libframemill.so.?' -printf '%f\n')
 echo "libframemill ${soname##*.} framemill (>= $version)" >"$main/DEBIAN/shlibs"
-# libvips opens pictures and zlib packs PNG: both are loaded when the first picture is. libcurl pulls networks; ISA-L packs PNG faster.
+# libvips opens pictures and zlib packs PNG: both are loaded when the first picture is. libcurl pulls networks; ISA-L packs PNG faster;
+# FFmpeg opens videos.
 pack "$main" framemill <<CONTROL
 Section: graphics
 Depends: $(linked_to), libvips42 (>= 8.14) | libvips42t64, zlib1g
-Recommends: libcurl4 | libcurl4t64, libisal2
+Recommends: libcurl4 | libcurl4t64, libisal2, $(ffmpeg_packages)
 Description: enlarges pictures and runs small neural networks on plain processors
  framemill runs small convolutional networks on images, in real time, on the
  processor you have: no Python, no gigabyte runtime, no GPU needed. Networks
