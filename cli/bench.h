@@ -10,7 +10,7 @@
  *     bench_memory.c      a process for each picture
  *     bench_thermal.c     a minute of work, second by second
  *     bench_network.c     bare networks on arrays
- *     bench_quality.c     how good the result is; bench_quality_set.c: the pictures for that */
+ *     bench_quality.c     how good the result is; bench_quality.h says which files that are */
 #ifndef FM_CLI_BENCH_H
 #define FM_CLI_BENCH_H
 

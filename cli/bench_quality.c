@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* framemill bench quality: how near enlarged pictures come to their originals, how much they flicker, how fast and how large the networks are. */
+/* framemill bench quality: how near enlarged pictures and clips come to their originals, how much they flicker, how fast and how large
+ * the networks are. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdio.h>
@@ -7,13 +8,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bench.h"
 #include "bench_quality.h"
 
-enum { DATA, PICTURE, NETWORK, PSNR, GAIN, SSIM, FLICKER, RATE, MACS, KILOBYTES, N_COLUMNS };
+#define CLIP_FRAMES 60 /* of a clip, when not told */
+
+enum { DATA, PICTURE, FRAMES, NETWORK, PSNR, GAIN, SSIM, FLICKER, RATE, MACS, KILOBYTES, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {[DATA] = {"data", "data", -10, TABLE_TEXT},
     [PICTURE] = {"picture", "picture", -16, TABLE_TEXT},
+    [FRAMES] = {"frames", "frames", 6, 0},
     [NETWORK] = {"network", "network", -20, TABLE_TEXT},
     [PSNR] = {"psnr_db", "PSNR dB", 8, 3},
     [GAIN] = {"gain_db", "gain dB", 8, 3}, /* over bicubic */
@@ -22,30 +25,6 @@ static const struct column columns[N_COLUMNS] = {[DATA] = {"data", "data", -10, 
     [RATE] = {"images_per_s", "images/s", 9, 1},
     [MACS] = {"macs_per_pixel", "MAC/pixel", 9, 0}, /* of the small picture */
     [KILOBYTES] = {"file_kb", "file kB", 8, 1}};
-
-/* A row of the table: the bicubic filter, or a network. */
-struct contestant {
-    char name[64];
-    fm_upscale *upscale; /* NULL: bicubic */
-    double macs, kilobytes;
-    double psnr, ssim, flicker, ms; /* sums over the set */
-    int flickers;                   /* how many pictures flicker was measured on */
-};
-
-struct contest {
-    struct bench bench;
-    struct ratio ratio;
-    int border;
-    bool each;
-    struct contestant *one; /* the first is bicubic */
-    int n;
-    char **names; /* of networks, owned */
-    int n_names;
-    double *times; /* [repeat] */
-    struct quality_set *set;
-    int n_sets;
-    struct table *table;
-};
 
 static int no_memory(void)
 {
@@ -214,15 +193,6 @@ static int enter_all(struct contest *c)
 
 /* ---- measuring ---- */
 
-static int enlarge(struct contest *c, struct contestant *one, const struct fm_picture *small, const struct fm_picture *large,
-    struct fm_picture *out)
-{
-    struct fm_error error = {0};
-    if (one->upscale) return bench_run_picture(&c->bench, one->upscale, small, out) < 0 ? EXIT_FAILED : EXIT_DONE;
-    fm_picture_destroy(out);
-    return fm_quality_bicubic(small, large->width, large->height, out, &error) < 0 ? report(&error) : EXIT_DONE;
-}
-
 /* Again into the same picture, until --repeat or the time is reached; the first time, which prepared all, counts only if it was that long. */
 static int measure_time(
     struct contest *c, struct contestant *one, const struct fm_picture *small, struct fm_picture *out, double first, double *ms)
@@ -247,7 +217,7 @@ static int measure_flicker(struct contest *c, struct contestant *one, const stru
     for (int k = 0; k < p->n_pans && status == EXIT_DONE; k++) {
         double of_pan = 0;
         for (int t = 0; t < PAN_FRAMES && status == EXIT_DONE; t++)
-            status = enlarge(c, one, &p->small_pan[k][t], &p->pan[k][t], &result[t]);
+            status = quality_enlarge(c, one, &p->small_pan[k][t], &p->pan[k][t], &result[t]);
         if (status == EXIT_DONE && fm_quality_flicker(p->pan[k], result, PAN_FRAMES, c->border, &of_pan, &error) < 0)
             status = report(&error);
         *flicker += of_pan / p->n_pans;
@@ -256,31 +226,31 @@ static int measure_flicker(struct contest *c, struct contestant *one, const stru
     return status;
 }
 
-static int put_row(struct contest *c, const char *set, const char *picture, const struct contestant *one, double psnr,
-    double bicubic, double ssim, double flicker, double rate, bool mean)
+static int put_row(struct contest *c, const char *set, const char *picture, const struct contestant *one,
+    const struct quality_result *r, double bicubic, bool mean)
 {
     const struct cell row[N_COLUMNS] = {[DATA] = CELL_TEXT(set),
         [PICTURE] = CELL_TEXT(picture),
+        [FRAMES] = CELL_NUMBER(r->frames),
         [NETWORK] = CELL_TEXT(one->name),
-        [PSNR] = CELL_NUMBER(psnr),
-        [GAIN] = CELL_NUMBER(one->upscale ? psnr - bicubic : NAN),
-        [SSIM] = CELL_NUMBER(ssim),
-        [FLICKER] = CELL_NUMBER(flicker),
-        [RATE] = CELL_NUMBER(rate),
+        [PSNR] = CELL_NUMBER(r->psnr),
+        [GAIN] = CELL_NUMBER(one->upscale ? r->psnr - bicubic : NAN),
+        [SSIM] = CELL_NUMBER(r->ssim),
+        [FLICKER] = CELL_NUMBER(r->flicker),
+        [RATE] = CELL_NUMBER(1e3 / r->ms),
         [MACS] = CELL_NUMBER(mean ? one->macs : NAN), /* of a row for one picture the plot has no point */
         [KILOBYTES] = CELL_NUMBER(mean ? one->kilobytes : NAN)};
     return table_row(c->table, row) ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int measure_one(struct contest *c, struct contestant *one, const struct quality_set *set, const struct quality_entry *e,
-    const struct quality_picture *p, double *bicubic)
+static int measure_one(struct contest *c, struct contestant *one, const struct quality_entry *e, const struct quality_picture *p)
 {
     struct fm_picture out = {0};
     struct fm_error error = {0};
     struct fm_quality q = {.size = sizeof q};
     double ms = NAN, flicker = NAN;
     const double start = now_ms();
-    int status = enlarge(c, one, &p->small, &p->large, &out);
+    int status = quality_enlarge(c, one, &p->small, &p->large, &out);
     if (status == EXIT_DONE && one->upscale) status = measure_time(c, one, &p->small, &out, now_ms() - start, &ms);
     if (status == EXIT_DONE && fm_quality_compare(&p->large, &out, c->border, &q, &error) < 0) {
         fprintf(stderr, "framemill: %s: %s\n", e->large, error.message);
@@ -288,33 +258,40 @@ static int measure_one(struct contest *c, struct contestant *one, const struct q
     }
     fm_picture_destroy(&out);
     if (status == EXIT_DONE) status = measure_flicker(c, one, p, &flicker);
-    if (status != EXIT_DONE) return status;
-    if (!one->upscale) *bicubic = q.psnr;
-    one->psnr += q.psnr;
-    one->ssim += q.ssim;
-    one->ms += ms;
-    if (!isnan(flicker)) one->flicker += flicker, one->flickers++;
-    return c->each ? put_row(c, set->name, e->name, one, q.psnr, *bicubic, q.ssim, flicker, 1e3 / ms, false) : EXIT_DONE;
+    one->result = (struct quality_result){q.psnr, q.ssim, flicker, ms, 1};
+    return status;
+}
+
+static int measure_picture(struct contest *c, const struct quality_entry *e)
+{
+    struct quality_picture picture;
+    int status = quality_picture_open(e, c->ratio, c->border, &picture);
+    for (int k = 0; k < c->n && status == EXIT_DONE; k++)
+        status = bench_stopped(&c->bench) ? EXIT_FAILED : measure_one(c, &c->one[k], e, &picture);
+    quality_picture_close(&picture);
+    return status;
 }
 
 static int measure_set(struct contest *c, const struct quality_set *set)
 {
     int status = EXIT_DONE;
-    for (int k = 0; k < c->n; k++) c->one[k].psnr = c->one[k].ssim = c->one[k].flicker = c->one[k].ms = c->one[k].flickers = 0;
+    for (int k = 0; k < c->n; k++) c->one[k].sum = (struct quality_sum){.n = 0};
     for (int i = 0; i < set->n && status == EXIT_DONE; i++) {
-        struct quality_picture picture;
-        double bicubic = NAN;
-        status = quality_picture_open(&set->entry[i], c->ratio, c->border, &picture);
-        for (int k = 0; k < c->n && status == EXIT_DONE; k++)
-            status = bench_stopped(&c->bench) ? EXIT_FAILED : measure_one(c, &c->one[k], set, &set->entry[i], &picture, &bicubic);
-        quality_picture_close(&picture);
+        const struct quality_entry *e = &set->entry[i];
+        const bool has_row = c->each || (e->is_clip && set->n > 1);
+        status = e->is_clip ? quality_measure_clip(c, e) : measure_picture(c, e);
+        for (int k = 0; k < c->n && status == EXIT_DONE; k++) {
+            struct contestant *one = &c->one[k];
+            quality_sum_add(&one->sum, &one->result);
+            if (has_row) status = put_row(c, set->name, e->name, one, &one->result, c->one[0].result.psnr, false);
+        }
     }
-    char mean[32];
-    snprintf(mean, sizeof mean, "mean of %d", set->n);
+    char text[32];
+    snprintf(text, sizeof text, "mean of %d", set->n);
+    const double bicubic = quality_sum_mean(&c->one[0].sum).psnr;
     for (int k = 0; k < c->n && status == EXIT_DONE; k++) {
-        const struct contestant *one = &c->one[k];
-        status = put_row(c, set->name, mean, one, one->psnr / set->n, c->one[0].psnr / set->n, one->ssim / set->n,
-            one->flickers ? one->flicker / one->flickers : NAN, one->upscale ? 1e3 * set->n / one->ms : NAN, true);
+        const struct quality_result mean = quality_sum_mean(&c->one[k].sum);
+        status = put_row(c, set->name, text, &c->one[k], &mean, bicubic, true);
     }
     return status;
 }
@@ -345,14 +322,32 @@ static int check_options(struct contest *c, const struct args *args)
 {
     const char *scale = args_value(args, "scale");
     if (!args_value(args, "data") || !scale) {
-        fprintf(stderr, "framemill bench quality: --data DIR and --scale S are needed\n");
+        fprintf(stderr, "framemill bench quality: --data PATH and --scale S are needed, or --original FILE and --result FILE\n");
         return EXIT_USAGE;
     }
     if (c->bench.params.scale <= 1 || !ratio_of(c->bench.params.scale, &c->ratio))
         return args_complain(args, "scale", scale, "a number above 1, such as 2 or 1.5"), EXIT_USAGE;
     c->border = (int) ceil(c->bench.params.scale - 1e-9);
     c->each = args_flag(args, "each");
-    return EXIT_DONE;
+    return args_int(args, "frames", 1, 1000000, CLIP_FRAMES, &c->frames) ? EXIT_DONE : EXIT_USAGE;
+}
+
+static int measure_networks(struct contest *c, const struct args *args)
+{
+    int status = check_options(c, args);
+    if (status == EXIT_DONE) status = open_sets(c, args);
+    if (status == EXIT_DONE) status = choose_networks(c, args);
+    if (status == EXIT_DONE) status = enter_all(c);
+    for (int i = 0; i < c->n_sets && status == EXIT_DONE; i++) status = measure_set(c, &c->set[i]);
+    if (c->table->n_rows && !bench_save(&c->bench, c->table, &graph) && status == EXIT_DONE) status = EXIT_FAILED;
+    for (int k = 0; k < c->n; k++) fm_upscale_destroy(&c->one[k].upscale);
+    for (int i = 0; i < c->n_names; i++) free(c->names[i]);
+    for (int i = 0; i < c->n_sets; i++) quality_set_close(&c->set[i]);
+    free(c->set);
+    free(c->names);
+    free(c->one);
+    free(c->times);
+    return status;
 }
 
 int bench_quality(const struct args *args)
@@ -362,20 +357,10 @@ int bench_quality(const struct args *args)
     struct contest c = {.table = &table};
     int status = bench_open(&c.bench, args, &defaults);
     table_start(&table, columns, N_COLUMNS, c.bench.json);
-    if (status == EXIT_DONE) status = check_options(&c, args);
-    if (status == EXIT_DONE) status = open_sets(&c, args);
-    if (status == EXIT_DONE) status = choose_networks(&c, args);
-    if (status == EXIT_DONE) status = enter_all(&c);
-    for (int i = 0; i < c.n_sets && status == EXIT_DONE; i++) status = measure_set(&c, &c.set[i]);
-    if (table.n_rows && !bench_save(&c.bench, &table, &graph) && status == EXIT_DONE) status = EXIT_FAILED;
-    for (int k = 0; k < c.n; k++) fm_upscale_destroy(&c.one[k].upscale);
-    for (int i = 0; i < c.n_names; i++) free(c.names[i]);
-    for (int i = 0; i < c.n_sets; i++) quality_set_close(&c.set[i]);
+    if (status == EXIT_DONE)
+        status =
+            args_flag(args, "original") || args_flag(args, "result") ? quality_compare_files(&c.bench) : measure_networks(&c, args);
     table_free(&table);
     bench_close(&c.bench);
-    free(c.set);
-    free(c.names);
-    free(c.one);
-    free(c.times);
     return status;
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "bench_quality.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "framemill/upscale.h"
 #include "walk.h"
 
 #define RATIO_MAX 1000
@@ -31,7 +31,8 @@ bool ratio_of(double scale, struct ratio *ratio)
 struct search {
     struct quality_set *set;
     double scale;
-    int others; /* pairs of other scales */
+    bool is_file; /* that was named itself: halves need no other half */
+    int others;   /* pairs of other scales */
     int status;
 };
 
@@ -41,7 +42,7 @@ static bool fail(struct search *s, int status)
     return false;
 }
 
-static bool add(struct search *s, char *name, char *large, char *small, bool has_small)
+static bool add(struct search *s, char *name, char *large, char *small, bool has_small, bool is_clip)
 {
     struct quality_set *set = s->set;
     struct quality_entry *grown = NULL;
@@ -52,19 +53,54 @@ static bool add(struct search *s, char *name, char *large, char *small, bool has
         return fail(s, EXIT_FAILED);
     }
     set->entry = grown;
-    set->entry[set->n++] = (struct quality_entry){name, large, small};
+    set->entry[set->n++] = (struct quality_entry){name, large, small, is_clip};
     return true;
 }
 
-/* The other half of a pair: its name differs in one letter, `at` in the path. */
-static bool add_pair(struct search *s, const char *path, size_t at, size_t name_at, size_t name_length)
+static bool is_there(const char *path)
 {
-    char *other = strdup(path);
-    if (!other) return add(s, NULL, NULL, NULL, false);
+    return access(path, F_OK) == 0;
+}
+
+/* The other half of a pair: its name differs in one letter, `at` in the path; that of a clip may have another ending too. Returns how
+ * many there are; *half: one of them, or the name with the same ending where there is none; NULL: out of memory. */
+static int find_half(const char *path, size_t at, bool is_clip, char **half)
+{
+    char *other = *half = strdup(path);
+    if (!other) return 0;
+    other[at] = path[at] == 'H' ? 'L' : 'H';
+    if (is_there(other)) return 1;
+    const char *slash = strrchr(path, '/');
+    const size_t name_at = slash ? (size_t) (slash - path) + 1 : 0, length = at + 2 - name_at;
+    char *folder = slash ? strndup(path, name_at) : strdup(".");
+    DIR *dir = folder && is_clip ? opendir(folder) : NULL;
+    int n = 0;
+    for (struct dirent *found; dir && (found = readdir(dir));) {
+        if (strncmp(found->d_name, other + name_at, length) != 0 || found->d_name[length] != '.' ||
+            !fm_video_is_name(found->d_name) || strchr(found->d_name + length + 1, '.'))
+            continue;
+        char *text = text_of("%.*s%s", (int) name_at, path, found->d_name);
+        if (!text) break;
+        if (n++) free(*half);
+        *half = text;
+    }
+    if (n) free(other);
+    if (dir) closedir(dir);
+    free(folder);
+    return n;
+}
+
+static bool add_pair(struct search *s, const char *path, size_t at, size_t name_at, size_t name_length, bool is_clip)
+{
+    char *other;
     const bool large = path[at] == 'H';
-    other[at] = large ? 'L' : 'H';
-    if (access(other, F_OK) != 0) {
-        fprintf(stderr, "framemill: %s: half a pair: %s is missing\n", path, other);
+    const int n = find_half(path, at, is_clip, &other);
+    if (!other) return add(s, NULL, NULL, NULL, false, is_clip);
+    if (n == 0 || (n > 1 && large)) {
+        if (n == 0)
+            fprintf(stderr, "framemill: %s: half a pair: %s is missing\n", path, other);
+        else
+            fprintf(stderr, "framemill: %s: %s is not the only one that could be its other half\n", path, other);
         free(other);
         return fail(s, EXIT_BAD_INPUT);
     }
@@ -72,18 +108,29 @@ static bool add_pair(struct search *s, const char *path, size_t at, size_t name_
         free(other);
         return true;
     }
-    return add(s, strndup(path + name_at, name_length), strdup(path), other, true);
+    return add(s, strndup(path + name_at, name_length), strdup(path), other, true, is_clip);
+}
+
+/* Can a file that was named itself be taken as one of a pair? */
+static bool has_half(const char *path, size_t at, bool is_clip)
+{
+    char *other;
+    const bool has = path[at] == 'H' && find_half(path, at, is_clip, &other) > 0;
+    if (path[at] == 'H') free(other);
+    return has;
 }
 
 static bool meet(void *user, const char *path, const char *below)
 {
     struct search *s = user;
     (void) below;
-    if (!fm_upscale_is_picture_name(path)) return true;
+    const bool is_picture = fm_upscale_is_picture_name(path), is_clip = !is_picture && (s->is_file || fm_video_is_name(path));
+    if (!is_picture && !is_clip) return true;
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    const size_t length = dot ? (size_t) (dot - name) : strlen(name);
+    const size_t length = dot ? (size_t) (dot - name) : strlen(name), letter = (size_t) (name - path) + length - 2;
     const bool half = length > 3 && (!strncmp(name + length - 3, "_HR", 3) || !strncmp(name + length - 3, "_LR", 3));
-    if (!half) return add(s, strndup(name, length), strdup(path), NULL, false);
+    if (!half || (s->is_file && !has_half(path, letter, is_clip)))
+        return add(s, strndup(name, length), strdup(path), NULL, false, is_clip);
     size_t own = length - 3; /* without _HR, and without _SRF_2 */
     for (size_t i = own; i-- > 0;)
         if (!strncmp(name + i, "_SRF_", 5)) {
@@ -94,7 +141,7 @@ static bool meet(void *user, const char *path, const char *below)
             own = i;
             break;
         }
-    return add_pair(s, path, (size_t) (name - path) + length - 2, (size_t) (name - path), own);
+    return add_pair(s, path, letter, (size_t) (name - path), own, is_clip);
 }
 
 static bool fault(void *user, const char *path, int error)
@@ -105,6 +152,7 @@ static bool fault(void *user, const char *path, int error)
 
 int quality_set_open(const char *folder, double scale, struct quality_set *set)
 {
+    struct stat st;
     *set = (struct quality_set){.n = 0};
     struct search s = {.set = set, .scale = scale, .status = EXIT_DONE};
     const struct walk_visitor visitor = {meet, fault, &s};
@@ -115,15 +163,18 @@ int quality_set_open(const char *folder, double scale, struct quality_set *set)
     size_t begin = end;
     while (begin > 0 && folder[begin - 1] != '/') begin--;
     snprintf(set->name, sizeof set->name, "%.*s", (int) (end - begin < 120 ? end - begin : 120), folder + begin);
-    if (!walk_folder(folder, NULL, &visitor, &hidden, &out_of_memory) && s.status == EXIT_DONE) {
+    s.is_file = stat(folder, &st) == 0 && S_ISREG(st.st_mode);
+    if (s.is_file) {
+        meet(&s, folder, folder);
+    } else if (!walk_folder(folder, NULL, &visitor, &hidden, &out_of_memory) && s.status == EXIT_DONE) {
         fprintf(stderr, "framemill: out of memory\n");
         s.status = EXIT_FAILED;
     }
     if (s.status != EXIT_DONE || set->n) return s.status;
     if (s.others)
-        fprintf(stderr, "framemill: %s: no pairs of pictures for a scale of %g, only for others\n", folder, scale);
+        fprintf(stderr, "framemill: %s: no pairs for a scale of %g, only for others\n", folder, scale);
     else
-        fprintf(stderr, "framemill: %s: no pictures\n", folder);
+        fprintf(stderr, "framemill: %s: no pictures, no clips\n", folder);
     return EXIT_BAD_INPUT;
 }
 
@@ -168,14 +219,27 @@ static bool make_pans(struct quality_picture *p, struct ratio r, int border, str
     return true;
 }
 
-static int pair_fits(const struct quality_entry *e, const struct quality_picture *p, struct ratio r)
+int quality_pair_fits(const struct quality_entry *e, const struct fm_picture *large, const struct fm_picture *small, struct ratio r)
 {
-    if ((int64_t) p->small.width * r.up == (int64_t) p->large.width * r.down &&
-        (int64_t) p->small.height * r.up == (int64_t) p->large.height * r.down)
+    if ((int64_t) small->width * r.up == (int64_t) large->width * r.down &&
+        (int64_t) small->height * r.up == (int64_t) large->height * r.down)
         return EXIT_DONE;
-    fprintf(stderr, "framemill: %s: %d x %d pixels are not %g times the %d x %d of %s\n", e->large, p->large.width, p->large.height,
-        (double) r.up / r.down, p->small.width, p->small.height, e->small);
+    fprintf(stderr, "framemill: %s: %d x %d pixels are not %g times the %d x %d of %s\n", e->large, large->width, large->height,
+        (double) r.up / r.down, small->width, small->height, e->small);
     return EXIT_BAD_INPUT;
+}
+
+int quality_shrink(const struct quality_entry *e, const struct fm_picture *whole, struct ratio r, int border,
+    struct fm_picture *large, struct fm_picture *small)
+{
+    struct fm_error error = {0};
+    const int w = whole->width / r.up * r.up, h = whole->height / r.up * r.up;
+    if (w <= 2 * border + 10 || h <= 2 * border + 10) {
+        fprintf(stderr, "framemill: %s: %d x %d pixels are too few to be measured\n", e->large, whole->width, whole->height);
+        return EXIT_BAD_INPUT;
+    }
+    *large = window(whole, 0, 0, w, h);
+    return shrink(large, r, small, &error) ? EXIT_DONE : report(&error);
 }
 
 int quality_picture_open(const struct quality_entry *e, struct ratio r, int border, struct quality_picture *p)
@@ -183,21 +247,15 @@ int quality_picture_open(const struct quality_entry *e, struct ratio r, int bord
     *p = (struct quality_picture){.n_pans = 0};
     struct fm_error error = {0};
     if (fm_picture_read(e->large, &p->whole, &error) < 0) return report(&error);
+    int status = EXIT_DONE;
     p->large = p->whole;
-    if (e->small) {
-        if (fm_picture_read(e->small, &p->small, &error) < 0) return report(&error);
-        const int status = pair_fits(e, p, r);
-        if (status != EXIT_DONE) return status;
-    } else {
-        const int w = p->whole.width / r.up * r.up, h = p->whole.height / r.up * r.up;
-        if (w <= 2 * border + 10 || h <= 2 * border + 10) {
-            fprintf(
-                stderr, "framemill: %s: %d x %d pixels are too few to be measured\n", e->large, p->whole.width, p->whole.height);
-            return EXIT_BAD_INPUT;
-        }
-        p->large = window(&p->whole, 0, 0, w, h);
-        if (!shrink(&p->large, r, &p->small, &error)) return report(&error);
-    }
+    if (!e->small)
+        status = quality_shrink(e, &p->whole, r, border, &p->large, &p->small);
+    else if (fm_picture_read(e->small, &p->small, &error) < 0)
+        status = report(&error);
+    else
+        status = quality_pair_fits(e, &p->large, &p->small, r);
+    if (status != EXIT_DONE) return status;
     return make_pans(p, r, border, &error) ? EXIT_DONE : report(&error);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Quality: how near a picture is to the original, as publications on enlarging measure it. */
+/* Quality: how near a picture or a video is to the original, as publications on enlarging measure it. */
 #ifndef FRAMEMILL_QUALITY_H
 #define FRAMEMILL_QUALITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "error.h"
 #include "export.h"
@@ -37,6 +39,38 @@ FM_API int fm_quality_flicker(const struct fm_picture *originals, const struct f
  * pictures of whole numbers, byte for byte where the ratio is the same on both axes: Keys' kernel, widened when shrinking, edges repeated, rows
  * first, rounded to the bits of the picture after each axis. *out needs no initialising and is empty on failure. FM_ERR_ARGUMENT, FM_ERR_NOMEM. */
 FM_API int fm_quality_bicubic(const struct fm_picture *in, int width, int height, struct fm_picture *out, struct fm_error *error);
+
+/* A clip: the frames of a video one after the other, as pictures. One thread at a time. */
+typedef struct fm_clip fm_clip;
+
+/* Set size to sizeof; zero means the default everywhere. */
+struct fm_clip_params {
+    size_t size;
+    int threads; /* that decode, ahead of what is asked for; 1: none, frames are decoded while fm_clip_next runs; 0: chosen */
+};
+
+/* Set size to sizeof. */
+struct fm_clip_info {
+    size_t size;
+    int width, height;          /* of the pictures */
+    int rate_num, rate_den;     /* frames a second on average; 0/1: not known */
+    int64_t frames, damaged;    /* handed out so far; of these, frames where the decoder missed something */
+};
+
+/* Opens a video (all that fm_video takes; the stream that it would take) and decodes its first frame. params may be NULL; the caller
+ * owns the clip. FM_ERR_IO: not there, not readable; FM_ERR_FORMAT: damaged, no video in it; FM_ERR_UNSUPPORTED: FFmpeg is not
+ * installed, no decoder, a colour system that is no matrix of R, G, B; FM_ERR_ARGUMENT; FM_ERR_NOMEM. Messages name the file. */
+FM_API int fm_clip_open(const char *path, const struct fm_clip_params *params, fm_clip **out, struct fm_error *error);
+FM_API void fm_clip_close(fm_clip **clip); /* accepts NULL contents, sets NULL */
+
+FM_API int fm_clip_get_info(const fm_clip *clip, struct fm_clip_info *info);
+
+/* The next frame as R, G, B of 8 bits, as players show it: by the matrix and range of the video (of those that do not say: by the
+ * size), turned upright, fields made into frames; without transparency, and without any change for HDR displays. *out: all zero (or
+ * empty after fm_picture_destroy): made by the call; else a picture of this size and kind, which is written into. FM_ERR_EOS: that was
+ * all; FM_ERR_FORMAT: the file breaks off; FM_ERR_SHAPE: *out is of another kind; FM_ERR_IO; FM_ERR_NOMEM. On failure *out holds
+ * nothing sensible, and is empty if it was. */
+FM_API int fm_clip_next(fm_clip *clip, struct fm_picture *out, struct fm_error *error);
 
 #ifdef __cplusplus
 }

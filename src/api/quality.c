@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "framemill/quality.h"
 
+#include <string.h>
+
 #include "core/error.h"
 #include "frame/picture.h"
 #include "tasks/quality/quality.h"
@@ -34,4 +36,40 @@ int fm_quality_bicubic(const struct fm_picture *in, int width, int height, struc
     *out = (struct fm_picture){.size = sizeof *out};
     const int code = picture_check(in, "fm_quality_bicubic", error);
     return code < 0 ? code : quality_bicubic(in, width, height, out, error);
+}
+
+/* ---- clips ---- */
+
+int fm_clip_open(const char *path, const struct fm_clip_params *params, fm_clip **out, struct fm_error *error)
+{
+    struct fm_clip_params p = {.size = sizeof p};
+    if (!out) return core_fail(error, FM_ERR_ARGUMENT, "fm_clip_open: no place for the clip");
+    *out = NULL;
+    if (!path || !*path) return core_fail(error, FM_ERR_ARGUMENT, "fm_clip_open: no path");
+    if (params && params->size < sizeof(size_t)) return core_fail(error, FM_ERR_ARGUMENT, "fm_clip_open: params->size is not set");
+    if (params) memcpy(&p, params, params->size < sizeof p ? params->size : sizeof p);
+    if (p.threads < 0) return core_fail(error, FM_ERR_ARGUMENT, "fm_clip_open: %d threads", p.threads);
+    return quality_clip_open(path, p.threads, out, error);
+}
+
+void fm_clip_close(fm_clip **clip)
+{
+    if (clip) quality_clip_close(clip);
+}
+
+int fm_clip_get_info(const fm_clip *clip, struct fm_clip_info *info)
+{
+    struct fm_clip_info i = {.size = sizeof i};
+    if (!clip || !info || info->size < sizeof(size_t)) return FM_ERR_ARGUMENT;
+    quality_clip_info(clip, &i);
+    i.size = info->size;
+    memcpy(info, &i, info->size < sizeof i ? info->size : sizeof i);
+    return FM_OK;
+}
+
+int fm_clip_next(fm_clip *clip, struct fm_picture *out, struct fm_error *error)
+{
+    if (!clip || !out) return core_fail(error, FM_ERR_ARGUMENT, "fm_clip_next: an argument is missing");
+    const int code = out->data ? picture_check(out, "fm_clip_next", error) : FM_OK;
+    return code < 0 ? code : quality_clip_next(clip, out, error);
 }
