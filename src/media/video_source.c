@@ -126,11 +126,23 @@ static int describe(struct video_source *s, struct fm_error *error)
     return FM_OK;
 }
 
+/* FFmpeg's own decoders of VP8 and VP9 leave out transparency, which stands beside the pictures in WebM. */
+static const AVCodec *find_decoder(const struct video_source *s)
+{
+    const struct av *av = s->av;
+    const enum AVCodecID id = s->stream->codecpar->codec_id;
+    const AVDictionaryEntry *alpha = av->av_dict_get(s->stream->metadata, "alpha_mode", NULL, 0);
+    const AVCodec *codec = NULL;
+    if (alpha && !strcmp(alpha->value, "1") && (id == AV_CODEC_ID_VP8 || id == AV_CODEC_ID_VP9))
+        codec = av->avcodec_find_decoder_by_name(id == AV_CODEC_ID_VP8 ? "libvpx" : "libvpx-vp9");
+    return codec ? codec : av->avcodec_find_decoder(id);
+}
+
 int video_source_open_decoder(struct video_source *s, struct fm_error *error)
 {
     const struct av *av = s->av;
     const AVCodecParameters *p = s->stream->codecpar;
-    const AVCodec *codec = av->avcodec_find_decoder(p->codec_id);
+    const AVCodec *codec = find_decoder(s);
     char reason[160];
     av->avcodec_free_context(&s->decoder);
     if (!codec) return core_fail(error, FM_ERR_UNSUPPORTED, "%s: no decoder for %s", s->name, av->avcodec_get_name(p->codec_id));

@@ -262,7 +262,7 @@ int video_output_begin(struct video_output *o, const struct video_frame *first, 
     if (o->key_every < KEY_FRAMES_MIN) o->key_every = KEY_FRAMES_MIN;
     if (o->key_every > KEY_FRAMES_MAX) o->key_every = KEY_FRAMES_MAX;
     const struct video_encoder_params p = {.name = v->params.encoder,
-        .container = o->container,
+        .container = is_pattern(v->params.output) && !v->params.output_format ? v->params.output : o->container,
         .options = v->params.encoder_options,
         .width = v->frame_w,
         .height = v->frame_h,
