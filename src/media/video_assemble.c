@@ -244,6 +244,29 @@ int video_assemble_partial(const char *log, const char *input, const char *outpu
     return assemble(log, input, name, &own, true, warn_to(warnings, warnings_size), error);
 }
 
+/* Does the muxer know its options, and their values? */
+static int check_options(const struct av *av, const struct mux_container *c, const char *const *options, struct fm_error *error)
+{
+    AVFormatContext *out = NULL;
+    AVDictionary *given = NULL;
+    if (!options || !*options) return FM_OK;
+    if (av->avformat_alloc_output_context2(&out, c->format, NULL, NULL) < 0) return core_fail_nomem(error, 0);
+    int code = read_options(av, options, &given, error), status = 0;
+    av_load_listen();
+    if (code == FM_OK) status = av->av_opt_set_dict2(out, &given, AV_OPT_SEARCH_CHILDREN);
+    const AVDictionaryEntry *left = av->av_dict_get(given, "", NULL, AV_DICT_IGNORE_SUFFIX);
+    char reason[200];
+    if (code == FM_OK && status < 0) {
+        av_load_reason(status, reason, sizeof reason);
+        code = core_fail(error, FM_ERR_ARGUMENT, "%s: %s", mux_container_title(c), reason);
+    } else if (code == FM_OK && left) {
+        code = core_fail(error, FM_ERR_ARGUMENT, "%s has no option \"%s\"", mux_container_title(c), left->key);
+    }
+    av->av_dict_free(&given);
+    av->avformat_free_context(out);
+    return code;
+}
+
 int video_mux_check(const char *input, const char *output, const char *codec, const struct video_mux_params *params, char *warnings,
     size_t warnings_size, struct fm_error *error)
 {
@@ -253,6 +276,7 @@ int video_mux_check(const char *input, const char *output, const char *codec, co
     if (!av) return FM_ERR_UNSUPPORTED;
     int code = mux_container_find(av, output, params->format, &container, error);
     if (code == FM_OK) code = mux_core_check_place(av, output, &container, params, error);
+    if (code == FM_OK) code = check_options(av, &container, params->options, error);
     if (code != FM_OK) return code;
     if (codec && !mux_container_holds_video(av, &container, avcoded_codec(av, codec)))
         return core_fail(error, FM_ERR_UNSUPPORTED, "%s cannot hold video of %s", mux_container_title(&container), codec);

@@ -223,6 +223,7 @@ static int feed(struct video_source *s, struct fm_error *error)
         code = end_of_packets(s, code, error);
         return code < 0 || !s->draining ? code : decode(s, NULL, error);
     }
+    if (av_load_heard() && !s->stats.faults++) av_load_reason(0, s->stats.fault, sizeof s->stats.fault);
     if (video_wait_cancelled(&s->input.wait)) {
         s->av->av_packet_unref(packet);
         return core_fail(error, FM_ERR_CANCELLED, "%s: cancelled", s->name);

@@ -624,6 +624,9 @@ static void say_end(struct run *r)
     if (stats.damaged)
         warn(r, "%lld frames of %s are damaged (the decoder filled in what was missing)", (long long) stats.damaged,
             r->v->params.input);
+    if (stats.faults)
+        warn(r, "%s is damaged in %lld places, something may be missing: %s", r->v->params.input, (long long) stats.faults,
+            stats.fault);
     if (stats.decode_errors)
         warn(r, "%lld packets of %s could not be decoded", (long long) stats.decode_errors, r->v->params.input);
     if (stats.resized)
