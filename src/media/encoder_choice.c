@@ -27,7 +27,8 @@ static const AVCodec *container_choice(const struct av *av, const char *containe
         return codec;
     }
     if (is_one_of(name, "yuv4mpegpipe")) return av->avcodec_find_encoder_by_name("wrapped_avframe");
-    if (format && is_one_of(name, "rawvideo image2 image2pipe gif apng webp ivf ogg ogv avif"))
+    if (format &&
+        is_one_of(name, "rawvideo image2 image2pipe gif apng webp ivf ogg ogv avif hevc obu mjpeg mpeg1video mpeg2video dirac"))
         return av->avcodec_find_encoder(av->av_guess_codec(format, NULL, container, NULL, AVMEDIA_TYPE_VIDEO));
     codec = av->avcodec_find_encoder_by_name("libx264");
     if (!codec) codec = av->avcodec_find_encoder(AV_CODEC_ID_H264);

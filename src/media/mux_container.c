@@ -216,7 +216,8 @@ enum AVCodecID mux_container_audio(const struct av *av, const struct mux_contain
         c->is_webm ? AV_CODEC_ID_OPUS : AV_CODEC_ID_AAC, c->format->audio_codec};
     for (size_t i = 0; i < sizeof wish / sizeof wish[0]; i++)
         if (wish[i] != AV_CODEC_ID_NONE && av->avcodec_find_encoder(wish[i]) &&
-            (c->is_ts || av->avformat_query_codec(c->format, wish[i], FF_COMPLIANCE_EXPERIMENTAL) != 0) &&
+            (c->is_ts || wish[i] == c->format->audio_codec ||
+                av->avformat_query_codec(c->format, wish[i], FF_COMPLIANCE_EXPERIMENTAL) > 0) &&
             c->format->audio_codec != AV_CODEC_ID_NONE)
             return wish[i];
     return AV_CODEC_ID_NONE;

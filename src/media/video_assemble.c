@@ -292,3 +292,17 @@ int video_mux_check(const char *input, const char *output, const char *codec, co
     av->avformat_close_input(&in);
     return code;
 }
+
+int video_mux_try(const char *input, const char *output, const struct coded_stream *stream, const struct video_mux_params *params,
+    char *warnings, size_t warnings_size, struct fm_error *error)
+{
+    AVFormatContext *in = NULL;
+    struct video_mux *mux = NULL;
+    const struct av *av = av_load(error);
+    if (!av) return FM_ERR_UNSUPPORTED;
+    int code = input ? open_input(av, input, params, &in, error) : FM_OK;
+    if (code == FM_OK) code = mux_core_open(output, stream, in, params, true, &mux, warn_to(warnings, warnings_size), error);
+    video_mux_close(&mux);
+    if (in) av->avformat_close_input(&in);
+    return code;
+}

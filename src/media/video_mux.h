@@ -65,6 +65,11 @@ bool video_mux_global_header(const char *output, const char *format);
 int video_mux_check(const char *input, const char *output, const char *codec, const struct video_mux_params *params, char *warnings,
     size_t warnings_size, struct fm_error *error);
 
+/* The same, and whether the result can be begun: with the stream that the journal will hold, everything is opened, the header is written,
+ * and all of it is removed again. */
+int video_mux_try(const char *input, const char *output, const struct coded_stream *stream, const struct video_mux_params *params,
+    char *warnings, size_t warnings_size, struct fm_error *error);
+
 /* Makes the result: `output` appears whole, or not at all. `input` NULL: the video alone. A journal that is not done is taken as
  * far as its last checkpoint, other streams as far as the video goes. A damaged input gives what could be read of it, and a warning. */
 int video_assemble(const char *log, const char *input, const char *output, const struct video_mux_params *params, char *warnings,

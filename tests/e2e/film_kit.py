@@ -84,7 +84,10 @@ def moving(path, *options, frames=12, background="testsrc=s=160x120:r=25", squar
 def times(path, stream="v:0", *more):
     """Seconds of every frame, exactly."""
     p = probe(path, "-select_streams", stream, "-show_entries", "stream=time_base:frame=best_effort_timestamp", *more)
-    return [frame["best_effort_timestamp"] * fractions.Fraction(p["streams"][0]["time_base"]) for frame in p["frames"]]
+    ticks = []
+    for frame in p["frames"]:  # AVI leaves out the last ones
+        ticks.append(frame["best_effort_timestamp"] if "best_effort_timestamp" in frame else 2 * ticks[-1] - ticks[-2])
+    return [tick * fractions.Fraction(p["streams"][0]["time_base"]) for tick in ticks]
 
 
 def same_times(before, after, tolerance=0):

@@ -336,6 +336,8 @@ def pipes(folder):
     code, out, errors = run("-", f"{folder}/sound.mkv", "-m", network, "-c", "ffv1", data=open(source, "rb").read())
     assert code == DONE and others(source, False) == others(f"{folder}/sound.mkv", False) and hashes(source) == hashes(f"{folder}/sound.mkv"), errors
     refused(USAGE, "standard output", source, "-", "--json")
+    up(source, f"{folder}/file.y4m", "-m", network)
+    assert hashes(f"{folder}/file.y4m") == hashes(source)
     job = subprocess.Popen([framemill, "upscale", clip(f"{folder}/long.mp4", frames=300), "-", "-m", "lanczos"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert job.stdout.read(1000)[:9] == b"YUV4MPEG2"
     job.stdout.close()
@@ -350,6 +352,23 @@ def sparse_frames(folder):
     assert report["frames"] == 10
     same_times(f"{folder}/in.mkv", f"{folder}/out.mkv")
     assert others(f"{folder}/in.mkv") == others(f"{folder}/out.mkv")
+
+
+def containers(folder):
+    """Whatever the name says, as far as this FFmpeg can write it; sound in a form that the container has."""
+    source = clip(f"{folder}/in.mp4", "-c:a", "aac", frames=12, sound=True)
+    for end, video, audio in (("avi", "h264", "aac"), ("mov", "h264", "aac"), ("ts", "h264", "aac"), ("m4v", "h264", "aac"), ("flv", "h264", "aac"), ("nut", "h264", "aac"), ("webm", "vp9", "opus"),
+                              ("gif", "gif", None), ("apng", "apng", None), ("h264", "h264", None), ("hevc", "hevc", None), ("ogv", "theora", "vorbis"), ("mpg", "h264", "mp2")):
+        if end in ("ogv", "webm", "hevc") and f"lib{dict(ogv='theora', webm='vpx', hevc='x265')[end]}" not in ffmpeg("-encoders").decode():
+            continue
+        report = up(source, f"{folder}/out.{end}")
+        streams = probe(f"{folder}/out.{end}", "-show_streams", "-count_frames")["streams"]
+        count = int(streams[0]["nb_read_frames"])  # Theora's frames that repeat the one before are empty packets, and are not counted
+        assert streams[0]["codec_name"] == video and (count == 12 or end == "ogv" and count > 6), (end, streams[0])
+        sound = [s["codec_name"] for s in streams if s["codec_type"] == "audio"]
+        assert not audio and not sound and "audio" in report["errors"] or sound in ([audio], ["flac"]), (end, sound, report["errors"])
+    left = [name for name in os.listdir(folder) if "journal" in name or "partial" in name or "tmp" in name]
+    assert not left, left
 
 
 def interlaced(folder):
@@ -442,7 +461,7 @@ def every_shared_clip(folder):
 
 
 CASES = (film_to_film, times_are_kept, edit_lists, all_streams, policies, tags_are_kept, pixel_formats, transparency, identity_changes_nothing,
-         networks_of_other_colours, plugins, sizes, pieces, side_by_side, pictures_as_video, pipes, sparse_frames, interlaced,
+         networks_of_other_colours, plugins, sizes, pieces, side_by_side, pictures_as_video, pipes, sparse_frames, containers, interlaced,
          sound_and_picture_stay_together, bad_inputs, every_shared_clip)
 
 main(CASES)

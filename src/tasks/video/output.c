@@ -71,9 +71,19 @@ static bool is_file(const char *out)
     return stat(out, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
 }
 
+/* Frames as they are, which only a muxer can take. */
+static bool is_raw(const struct video *v)
+{
+    char container[64] = "";
+    const char *encoder = v->params.encoder;
+    if (encoder && !strcmp(encoder, "wrapped_avframe")) return true;
+    return video_mux_format(v->params.output, v->params.output_format, container, sizeof container, NULL) == FM_OK &&
+           !strcmp(container, "yuv4mpegpipe");
+}
+
 bool video_has_journal(const struct video *v)
 {
-    return v->params.output && v->params.live <= 0 && is_file(v->params.output) && is_lasting(v->params.input);
+    return v->params.output && v->params.live <= 0 && is_file(v->params.output) && is_lasting(v->params.input) && !is_raw(v);
 }
 
 /* ---- the job, in words: a journal of another job is not gone on with ---- */
@@ -280,7 +290,7 @@ int video_output_begin(struct video_output *o, const struct video_frame *first, 
     const struct coded_stream *stream = video_encoder_stream(o->encoder);
     if (!o->log) return open_mux(o, stream, error);
     const struct video_mux_params m = mux_params(o);
-    code = video_mux_check(streams_of(v), v->params.output, stream->codec, &m, o->warnings, sizeof o->warnings, error);
+    code = video_mux_try(streams_of(v), v->params.output, stream, &m, o->warnings, sizeof o->warnings, error);
     return code < 0 ? code : packet_log_stream(o->log, stream, error);
 }
 
