@@ -26,7 +26,7 @@ def the_same_however_computed(folder):
     assert len(want["hash"]) == 64 and want["reused"] == want["tiles"] == 0
     data = open(f"{folder}/want.mkv", "rb").read()
     frames = hashes(f"{folder}/want.mkv")
-    for options in ((), ("-j", "1"), ("-j", "2"), ("-j", "3"), ("-j", "1:2:1"), ("-t", "16"), ("-t", "40", "--no-reuse"), ("--memory", "80M"), ("--no-reuse", "-j", "2")):
+    for options in ((), ("-j", "1"), ("-j", "2"), ("-j", "3"), ("-j", "1:2:1"), ("-t", "16"), ("-t", "40", "--no-reuse"), ("--memory", "80M"), ("--memory", "24M"), ("--no-reuse", "-j", "2")):
         got = up(source, f"{folder}/got.mkv", "-m", network, "--hash", "--overwrite", *options, *LOSSLESS)
         assert got["hash"] == want["hash"] and hashes(f"{folder}/got.mkv") == frames, (options, got)
         assert (got["reused"] > 0) == ("--no-reuse" not in options), (options, got["tiles"], got["reused"])
@@ -164,8 +164,12 @@ def changed_in_between(folder):
     os.utime(source, (1, 1))
     refused(USAGE, "another job", *job, "--resume")
     refused(FAILED, "is left from a job", *job)
+    left = [f"{folder}/.out.mkv.{working.pid}-0.tmp", f"{folder}/.out.mkv.{os.getpid()}-0.tmp", f"{folder}/.out.mkv.tmp"]
+    for name in left:
+        open(name, "w").close()
     code, _, errors = run(*job, "--overwrite")
     assert code == DONE and not os.path.exists(out + ".journal"), errors
+    assert [os.path.exists(name) for name in left] == [False, True, True], "of a process that is gone"
     same_times(source, out)
 
 

@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include "tasks/video/output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,6 +42,7 @@ struct video_output {
     size_t said;  /* of warnings: by the encoder, which says them once */
     bool is_file; /* without a journal: the muxer makes it under the name `partial` until it is whole */
     bool resumed, flushed, joining, failed;
+    bool had_journal;              /* of a run before; its partial file goes with it */
     _Atomic uint64_t cancelled_ns; /* when a muxer first heard of it; 0: not yet */
     int64_t packets;
     uint64_t bytes, busy_ns;
@@ -182,6 +185,30 @@ static int name_partial(struct video_output *o, struct fm_error *error)
     return core_fail(error, FM_ERR_IO, "%.80s...: the name is too long", out);
 }
 
+/* A run that was killed while it made the result has left it under a temporary name (still_file.c): ".NAME.PID-N.tmp". */
+static void remove_left_over(const char *out)
+{
+    const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
+    char path[PATH_LENGTH];
+    snprintf(path, sizeof path, "%.*s", slash ? (int) (slash - out + 1) : 2, slash ? out : "./");
+    DIR *folder = opendir(path);
+    if (!folder) return;
+    const size_t length = strlen(name), base = strlen(path);
+    for (struct dirent *e; (e = readdir(folder));) {
+        long pid;
+        unsigned number;
+        int used = 0;
+        if (e->d_name[0] != '.' || strncmp(e->d_name + 1, name, length) != 0) continue;
+        if (sscanf(e->d_name + 1 + length, ".%ld-%u.tmp%n", &pid, &number, &used) != 2 || !used ||
+            e->d_name[1 + length + (size_t) used])
+            continue;
+        if (kill((pid_t) pid, 0) == 0 || errno != ESRCH) continue;
+        snprintf(path + base, sizeof path - base, "%s", e->d_name);
+        unlink(path);
+    }
+    closedir(folder);
+}
+
 static int open_journal(struct video_output *o, struct video_state *state, bool *done, struct fm_error *error)
 {
     const struct video *v = o->v;
@@ -196,6 +223,8 @@ static int open_journal(struct video_output *o, struct video_state *state, bool 
     if (is_there && !v->params.resume && !v->params.overwrite)
         return core_fail(
             error, FM_ERR_IO, "%s is left from a job that was cut off: --resume goes on, --overwrite begins anew", o->journal);
+    o->had_journal = is_there;
+    if (is_there) remove_left_over(out);
     if (!is_there || !v->params.resume) return packet_log_create(o->journal, job, strlen(job), is_there, &o->log, error);
     struct packet_log_point *point = core_alloc(sizeof *point);
     if (!point) return core_fail_nomem(error, sizeof *point);
@@ -417,7 +446,7 @@ int video_output_finish(struct video_output *o, const struct video_state *state,
     if (code < 0) return code;
     unlink(o->journal);
     o->journal[0] = 0;
-    if (v->params.resume) unlink(o->partial); /* of the run that was cut off */
+    if (o->had_journal) unlink(o->partial);
     return FM_OK;
 }
 

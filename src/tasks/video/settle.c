@@ -294,15 +294,29 @@ static void settle_bundle(struct video *v)
     v->bundle_bytes = (at + 64 + 4095) / 4096 * 4096;
 }
 
+/* Enough that everyone is busy: a frame in each worker and one before it, some in the encoder, one being read. */
+static int slots_of(int workers)
+{
+    return workers * 2 + 4;
+}
+
+static size_t slots_bytes(const struct video *v)
+{
+    return (size_t) slots_of(v->workers) * v->bundle_bytes;
+}
+
 /* The largest pieces that fit the memory: whole frames, then bands, then tiles. */
 static int settle_memory(struct video *v, struct fm_error *error)
 {
-    const size_t budget = v->upscale->budget, workers = (size_t) v->workers;
+    const size_t budget = v->upscale->budget;
     settle_bundle(v);
-    v->slots = v->workers * 2 + 4;
-    const size_t own = 64 << 20; /* FFmpeg's buffers, roughly */
-    const size_t slots = (size_t) v->slots * v->bundle_bytes + own < budget ? (size_t) v->slots * v->bundle_bytes + own : budget;
-    const size_t for_worker = (budget - slots) / workers;
+    const size_t own = budget / 4 < (64 << 20) ? budget / 4 : 64 << 20; /* FFmpeg's buffers, roughly */
+    const int threads = v->threads * v->workers;
+    while (v->workers > 1 && slots_bytes(v) + own > budget / 4 * 3) v->workers--; /* frames at a time cost the most */
+    v->threads = threads / v->workers;
+    v->slots = slots_of(v->workers);
+    const size_t slots = slots_bytes(v) + own < budget ? slots_bytes(v) + own : budget;
+    const size_t for_worker = (budget - slots) / (size_t) v->workers;
     const int step = 16;
     v->tile_w = v->out_w;
     v->tile_h = v->out_h;
