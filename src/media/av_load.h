@@ -47,7 +47,8 @@
     X(av_frame_new_side_data) X(av_frame_new_side_data_from_buf) X(av_frame_ref) X(av_frame_remove_side_data) X(av_frame_unref) \
     X(av_free) X(av_freep) X(av_get_bits_per_pixel) X(av_get_media_type_string) X(av_get_pix_fmt) X(av_get_pix_fmt_name) \
     X(av_get_sample_fmt_name) X(av_image_copy_plane) X(av_log_set_callback) X(av_log_format_line2) X(av_malloc) X(av_mallocz) X(av_memdup) \
-    X(av_opt_find) X(av_opt_get) X(av_opt_get_int) X(av_opt_next) X(av_opt_set) X(av_opt_set_dict2) X(av_opt_set_int) X(av_pix_fmt_count_planes) X(av_pix_fmt_desc_get) \
+    X(av_opt_find) X(av_opt_get) X(av_opt_get_int) X(av_opt_next) X(av_opt_set) X(av_opt_set_dict2) X(av_opt_set_int) \
+    X(av_pix_fmt_count_planes) X(av_pix_fmt_desc_get) \
     X(av_pix_fmt_desc_get_id) X(av_pix_fmt_desc_next) X(av_read_image_line2) X(av_reduce) X(av_rescale_q) X(av_rescale_q_rnd) \
     X(av_rescale_rnd) X(av_strdup) X(av_strerror) X(av_version_info)
 #define AV_LOAD_CODEC(X) \

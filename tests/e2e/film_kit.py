@@ -23,7 +23,8 @@ class Skip(Exception):
 
 def run(*arguments, data=None, text=True, **more):
     """(exit code, output, errors) of framemill upscale"""
-    done = subprocess.run([framemill, "upscale", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240, input=data or b"", **more)
+    done = subprocess.run([framemill, "upscale", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240,
+                          input=data or b"", **more)
     return done.returncode, done.stdout.decode() if text else done.stdout, done.stderr.decode(errors="replace")
 
 
@@ -47,7 +48,8 @@ def refused(code, word, *arguments, **more):
 
 
 def ffmpeg(*arguments, data=None):
-    done = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, input=data, timeout=120)
+    done = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          input=data, timeout=120)
     assert done.returncode == 0, (arguments, done.stderr.decode())
     return done.stdout
 
@@ -77,7 +79,8 @@ def size_of(path):
 def moving(path, *options, frames=12, background="testsrc=s=160x120:r=25", square="12x12", steps="20+5*n"):
     """A white square that moves over a still picture."""
     ffmpeg("-f", "lavfi", "-i", background, "-f", "lavfi", "-i", f"color=white:s={square}:r=25", "-filter_complex",
-           f"[0]trim=end_frame=1,loop={frames - 1}:1,setpts=N/25/TB[a];[a][1]overlay=x='{steps}':y=10", "-frames:v", frames, *options, "-c:v", "ffv1", path)
+           f"[0]trim=end_frame=1,loop={frames - 1}:1,setpts=N/25/TB[a];[a][1]overlay=x='{steps}':y=10", "-frames:v", frames, *options, "-c:v",
+           "ffv1", path)
     return path
 
 
@@ -181,7 +184,8 @@ def identity(path, channels=1):
 def soft(path, channels=1, layers=3):
     """Twice the size; every pixel depends on some around it."""
     blur = [0.05, 0.1, 0.05, 0.1, 0.4, 0.1, 0.05, 0.1, 0.05]
-    nodes = [weights("w", (channels, channels, 3, 3), each(channels, blur)), weights("k", (channels * 4, channels, 1, 1), each(channels, [1.0], 4))]
+    nodes = [weights("w", (channels, channels, 3, 3), each(channels, blur)),
+             weights("k", (channels * 4, channels, 1, 1), each(channels, [1.0], 4))]
     names = ["in"] + [f"soft{i}" for i in range(layers)]
     nodes += [node("Conv", [names[i], "w"], names[i + 1], pads=[1, 1, 1, 1]) for i in range(layers)]
     nodes += [node("Conv", [names[-1], "k"], "many"), node("DepthToSpace", ["many"], "out", blocksize=2, mode="CRD")]
@@ -191,7 +195,8 @@ def soft(path, channels=1, layers=3):
 def not_a_number(path):
     """The picture as it is, but no number where it falls from white to black within a pixel."""
     return write_network(path, [
-        weights("one", (1, 1, 1, 1), [1.0]), weights("step", (1, 1, 1, 3), [0.0, -1.0, 1.0]), weights("most", (1,), [0.7]), weights("tiny", (1,), [1e-30]),
+        weights("one", (1, 1, 1, 1), [1.0]), weights("step", (1, 1, 1, 3), [0.0, -1.0, 1.0]),
+        weights("most", (1,), [0.7]), weights("tiny", (1,), [1e-30]),
         node("Conv", ["in", "one"], "same"), node("Conv", ["in", "step"], "steps", pads=[0, 1, 0, 1]), node("Add", ["steps", "most"], "above"),
         node("Sqrt", ["above"], "root"), node("Mul", ["root", "tiny"], "little"), node("Add", ["same", "little"], "out")], 1)
 

@@ -11,8 +11,8 @@ import sys
 import zlib
 
 sys.dont_write_bytecode = True
-from film_kit import (BAD_INPUT, CLIPS, DONE, FAILED, USAGE, Skip, clip, ffmpeg, framemill, hashes, identity, main, nothing_but, others, probe, refused, run, same_times,
-                       size_of, soft, times, up, video_of)
+from film_kit import (BAD_INPUT, CLIPS, DONE, FAILED, USAGE, Skip, clip, ffmpeg, framemill, hashes, identity, main, nothing_but, others, probe,
+                      refused, run, same_times, size_of, soft, times, up, video_of)
 
 MS = fractions.Fraction(1, 1000)
 TREE = os.getcwd()
@@ -21,7 +21,7 @@ TREE = os.getcwd()
 def film_to_film(folder):
     source = clip(f"{folder}/in.mp4", "-c:a", "aac", frames=30, sound=True)
     report = up(source, f"{folder}/out.mp4")
-    assert (report["frames"], report["outcome"]) == (30, "done") and report["warnings"] == [] and report["partial"] == report["journal"] == "", report
+    assert (report["frames"], report["outcome"], report["warnings"], report["partial"], report["journal"]) == (30, "done", [], "", ""), report
     assert size_of(f"{folder}/out.mp4") == (128, 96) and video_of(f"{folder}/out.mp4")["pix_fmt"] == "yuv420p"
     same_times(source, f"{folder}/out.mp4")
     assert others(source) == others(f"{folder}/out.mp4") != []
@@ -74,14 +74,18 @@ def all_streams(folder):
     open(f"{folder}/font.ttf", "wb").write(b"not really a font")
     source = f"{folder}/in.mkv"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=2", "-f", "lavfi", "-i", "sine=300:d=2", "-f", "lavfi", "-i",
-           "anoisesrc=d=2:a=0.1,aformat=channel_layouts=5.1", "-i", f"{folder}/a.srt", "-i", f"{folder}/meta.txt", "-map", "0", "-map", "1", "-map", "2",
-           "-map", "3", "-map_metadata", "4", "-map_chapters", "4", "-c:v", "libx264", "-c:a:0", "aac", "-c:a:1", "ac3", "-c:s", "srt", "-metadata:s:a:0", "language=eng",
-           "-metadata:s:a:1", "language=deu", "-metadata:s:a:1", "title=Surround", "-metadata:s:s:0", "language=fra", "-attach", f"{folder}/font.ttf",
+           "anoisesrc=d=2:a=0.1,aformat=channel_layouts=5.1", "-i", f"{folder}/a.srt", "-i", f"{folder}/meta.txt", "-map", "0", "-map", "1",
+           "-map", "2",
+           "-map", "3", "-map_metadata", "4", "-map_chapters", "4", "-c:v", "libx264", "-c:a:0", "aac", "-c:a:1", "ac3", "-c:s", "srt",
+           "-metadata:s:a:0", "language=eng",
+           "-metadata:s:a:1", "language=deu", "-metadata:s:a:1", "title=Surround", "-metadata:s:s:0", "language=fra", "-attach",
+           f"{folder}/font.ttf",
            "-metadata:s:t", "mimetype=application/x-truetype-font", "-disposition:a:1", "default+comment", source)
 
     def facts(path):
         p = probe(path, "-show_streams", "-show_chapters", "-show_format")
-        streams = [(s["codec_type"], s["codec_name"] if s["codec_type"] != "video" else "", s.get("channels"), s.get("channel_layout"), s.get("disposition"),
+        streams = [(s["codec_type"], s["codec_name"] if s["codec_type"] != "video" else "", s.get("channels"), s.get("channel_layout"),
+                    s.get("disposition"),
                     {k: v for k, v in s.get("tags", {}).items() if k in ("language", "title", "filename", "mimetype")}) for s in p["streams"]]
         chapters = [(c["start_time"], c["end_time"], c["tags"]) for c in p["chapters"]]
         return streams, chapters, {k: v for k, v in p["format"]["tags"].items() if k.lower() not in ("encoder", "creation_time")}
@@ -93,19 +97,18 @@ def all_streams(folder):
     assert open(f"{folder}/back.ttf", "rb").read() == b"not really a font"
     report = up(source, f"{folder}/out.mp4")  # text subtitles have a form in MP4, attachments have none
     streams = probe(f"{folder}/out.mp4", "-show_streams", "-show_chapters")
-    assert [s["codec_name"] for s in streams["streams"] if s["codec_type"] in ("audio", "subtitle")] == ["aac", "ac3", "mov_text"], streams["streams"]
+    codecs = [s["codec_name"] for s in streams["streams"] if s["codec_type"] in ("audio", "subtitle")]
+    assert codecs == ["aac", "ac3", "mov_text"], codecs
     assert [c["tags"]["title"] for c in streams["chapters"]] == ["One", "Two"]
     assert any("font.ttf" in line or "ttachment" in line for line in report["warnings"]), report["warnings"]
 
 
 def policies(folder):
     """Bitmap subtitles have no place in MP4."""
-    ffmpeg("-f", "lavfi", "-i", "color=red:s=720x576:r=25:d=1", "-f", "lavfi", "-i", "sine=300:d=1", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", f"{folder}/av.mkv")
-    with open(f"{folder}/t.srt", "w") as file:
-        file.write("1\n00:00:00,100 --> 00:00:00,600\nHello\n")
+    ffmpeg("-f", "lavfi", "-i", "color=red:s=720x576:r=25:d=1", "-f", "lavfi", "-i", "sine=300:d=1", "-c:v", "libx264", "-preset", "ultrafast",
+           "-c:a", "aac", f"{folder}/av.mkv")
     source = f"{folder}/in.mkv"
     try:
-        ffmpeg("-i", f"{folder}/av.mkv", "-f", "lavfi", "-i", "color=black@0:s=720x576:r=2:d=1,format=rgba", "-map", "0", "-c", "copy", "-f", "matroska", source)
         open(f"{folder}/sub.sup", "wb").write(pgs())
         ffmpeg("-i", f"{folder}/av.mkv", "-f", "sup", "-i", f"{folder}/sub.sup", "-map", "0", "-map", "1", "-c", "copy", source)
     except AssertionError as fault:
@@ -120,7 +123,7 @@ def policies(folder):
     refused(USAGE, "perhaps", source, f"{folder}/c.mp4", "--streams", "perhaps", *small)
     up(source, f"{folder}/d.mkv", "--streams", "refuse", *small)
     assert others(source) == others(f"{folder}/d.mkv")
-    nothing_but(folder, "a.mp4", "av.mkv", "b.mp4", "d.mkv", "in.mkv", "sub.sup", "t.srt")
+    nothing_but(folder, "a.mp4", "av.mkv", "b.mp4", "d.mkv", "in.mkv", "sub.sup")
 
 
 def pgs():
@@ -133,7 +136,8 @@ def pgs():
     window = struct.pack(">BBHHHH", 1, 0, 100, 500, 8, 2)
     picture = struct.pack(">HBB", 0, 0, 0xC0) + (len(pixels) + 4).to_bytes(3, "big") + struct.pack(">HH", 8, 2) + pixels
     gone = struct.pack(">HHBHBBBB", 720, 576, 16, 2, 0, 0, 0, 0)
-    return b"".join((segment(200, 0x16, shown), segment(200, 0x17, window), segment(200, 0x14, bytes((0, 0, 1, 200, 128, 128, 255))), segment(200, 0x15, picture),
+    return b"".join((segment(200, 0x16, shown), segment(200, 0x17, window), segment(200, 0x14, bytes((0, 0, 1, 200, 128, 128, 255))),
+                     segment(200, 0x15, picture),
                      segment(200, 0x80, b""), segment(600, 0x16, gone), segment(600, 0x17, window), segment(600, 0x80, b"")))
 
 
@@ -143,7 +147,8 @@ def tags_are_kept(folder):
     labels = {
         "hd": ("-colorspace", "bt709", "-color_trc", "bt709", "-color_primaries", "bt709", "-color_range", "tv"),
         "sd": ("-colorspace", "smpte170m", "-color_trc", "smpte170m", "-color_primaries", "smpte170m", "-vf", "setsar=8/9"),
-        "full": ("-colorspace", "bt470bg", "-color_trc", "gamma28", "-color_primaries", "bt470bg", "-color_range", "pc", "-vf", "scale=out_range=full,format=yuvj420p"),
+        "full": ("-colorspace", "bt470bg", "-color_trc", "gamma28", "-color_primaries", "bt470bg", "-color_range", "pc", "-vf",
+                 "scale=out_range=full,format=yuvj420p"),
     }
     for name, options in labels.items():
         source = clip(f"{folder}/{name}.mp4", *options)
@@ -161,7 +166,8 @@ def tags_are_kept(folder):
 
     def hdr(path):
         frame = probe(path, "-select_streams", "v:0", "-show_frames", "-read_intervals", "%+#1")["frames"][0]
-        sides = [{k: fractions.Fraction(v) if isinstance(v, str) else v for k, v in s.items() if k != "side_data_type"} for s in frame["side_data_list"]
+        sides = [{k: fractions.Fraction(v) if isinstance(v, str) else v for k, v in s.items() if k != "side_data_type"}
+                 for s in frame["side_data_list"]
                  if s["side_data_type"] in ("Mastering display metadata", "Content light level metadata")]
         return frame["color_transfer"], frame["color_primaries"], frame["color_space"], frame["pix_fmt"], sides
 
@@ -174,7 +180,8 @@ def tags_are_kept(folder):
 
 def pixel_formats(folder):
     """Each as it is, through a lossless encoder; shapes and depths stay."""
-    formats = {"ffv1": ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "yuv420p12le", "yuv444p16le", "gray", "gray10le", "gray16le",
+    formats = {"ffv1": ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "yuv420p12le", "yuv444p16le", "gray",
+                        "gray10le", "gray16le",
                         "gbrp10le", "gbrp12le", "gbrp16le", "yuva420p", "yuva444p", "yuva422p10le"),
                "utvideo": ("gbrp", "gbrap"), "png": ("rgb24", "rgba", "rgb48be", "gray")}
     for codec, names in formats.items():
@@ -207,11 +214,13 @@ def identity_changes_nothing(folder):
     noise = "noise=alls=100:allf=t"
     for name in ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "gray", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray10le", "yuv444p12le"):
         extra = ("-color_range", "pc") if name == "yuvj420p" else ()
-        source = clip(f"{folder}/{name}.mkv", "-vf", f"format={name},{noise}", "-c:v", "ffv1", "-pix_fmt", name.replace("yuvj", "yuv"), *extra, size="50x38", frames=3)
+        source = clip(f"{folder}/{name}.mkv", "-vf", f"format={name},{noise}", "-c:v", "ffv1", "-pix_fmt", name.replace("yuvj", "yuv"), *extra,
+                      size="50x38", frames=3)
         report = up(source, f"{folder}/out.mkv", "-m", luma, "-c", "ffv1", "--overwrite", "--no-reuse")
         assert report["model"] == "luma" and hashes(source) == hashes(f"{folder}/out.mkv"), (name, report["how"])
     for name in ("gbrp", "gbrp10le"):
-        source = clip(f"{folder}/{name}.mkv", "-vf", f"format={name},{noise}", "-c:v", "ffv1", "-pix_fmt", "bgr0" if name == "gbrp" else name, size="50x38", frames=3)
+        source = clip(f"{folder}/{name}.mkv", "-vf", f"format={name},{noise}", "-c:v", "ffv1", "-pix_fmt", "bgr0" if name == "gbrp" else name,
+                      size="50x38", frames=3)
         report = up(source, f"{folder}/out.mkv", "-m", colour, "-c", "ffv1", "--overwrite")
         assert report["model"] == "colour" and hashes(source, name) == hashes(f"{folder}/out.mkv", name), name
 
@@ -219,12 +228,14 @@ def identity_changes_nothing(folder):
 def networks_of_other_colours(folder):
     """A network for R, G, B on YUV, one for luma on R, G, B; plain pictures stay plain."""
     colour, luma = soft(f"{folder}/colour.onnx", 3), soft(f"{folder}/luma.onnx")
-    for pixels, network in (("yuv420p", colour), ("yuv444p10le", colour), ("gbrp10le", luma), ("gbrp10le", colour), ("gray", colour), ("gray", luma)):
+    for pixels, network in (("yuv420p", colour), ("yuv444p10le", colour), ("gbrp10le", luma), ("gbrp10le", colour), ("gray", colour),
+                            ("gray", luma)):
         source = f"{folder}/in.mkv"
         ffmpeg("-f", "lavfi", "-i", "color=0x6496c8:s=40x30:r=25:d=0.12", "-c:v", "ffv1", "-pix_fmt", pixels, source)
         report = up(source, f"{folder}/out.mkv", "-m", network, "-c", "ffv1", "--overwrite")
         assert report["model"] == os.path.basename(network)[:-5] and size_of(f"{folder}/out.mkv") == (80, 60), (pixels, report)
-        before, after = (ffmpeg("-i", path, "-frames:v", "1", "-vf", "crop=2:2:16:16", "-pix_fmt", "gbrp16le", "-f", "rawvideo", "-") for path in (source, f"{folder}/out.mkv"))
+        before, after = (ffmpeg("-i", path, "-frames:v", "1", "-vf", "crop=2:2:16:16", "-pix_fmt", "gbrp16le", "-f", "rawvideo", "-")
+                         for path in (source, f"{folder}/out.mkv"))
         for a, b in zip(struct.unpack("<12H", before), struct.unpack("<12H", after)):
             assert abs(a - b) <= 600, (pixels, network, before, after)  # two and a half steps of 8 bits: YUV rounds
 
@@ -244,7 +255,8 @@ def sizes(folder):
     for size, frames in (("17x13", 3), ("2x2", 2), ("1x1", 1), ("161x91", 2), ("4096x64", 2)):
         pixels = "yuv420p" if size in ("2x2", "4096x64") else "yuv444p"
         width, height = map(int, size.split("x"))
-        source = clip(f"{folder}/{size}.mkv", "-vf", f"format={pixels},crop={width}:{height}:exact=1", "-c:v", "ffv1", size=f"{width + 15}x{height + 15}", frames=frames)
+        source = clip(f"{folder}/{size}.mkv", "-vf", f"format={pixels},crop={width}:{height}:exact=1", "-c:v", "ffv1",
+                      size=f"{width + 15}x{height + 15}", frames=frames)
         assert size_of(source) == (width, height)
         report = up(source, f"{folder}/out.mkv", "-c", "ffv1", "--overwrite", "-m", soft(f"{folder}/soft.onnx"))
         assert report["frames"] == frames and size_of(f"{folder}/out.mkv") == (2 * width, 2 * height), (size, report)
@@ -255,8 +267,10 @@ def sizes(folder):
     assert size_of(f"{folder}/three.mp4") == (52, 40) and "51x39" in report["errors"], report["errors"]
     source = clip(f"{folder}/in.mp4", size="64x36", frames=3)
     for options, want in ((("-s", "1.5"), (96, 54)), (("-s", "3"), (192, 108)), (("-W", "100"), (100, 56)), (("-H", "90"), (160, 90)),
-                          (("-W", "50", "-H", "50"), (50, 50)), (("-s", "0.5"), (32, 18)), (("-s", "1"), (64, 36)), (("--crop", "32x20+8+4"), (64, 40)),
-                          (("--crop", "32x20+8+4", "-W", "33"), (34, 22)), (("--compare", "side"), (256, 72)), (("--compare", "split"), (128, 72))):
+                          (("-W", "50", "-H", "50"), (50, 50)), (("-s", "0.5"), (32, 18)), (("-s", "1"), (64, 36)),
+                          (("--crop", "32x20+8+4"), (64, 40)),
+                          (("--crop", "32x20+8+4", "-W", "33"), (34, 22)), (("--compare", "side"), (256, 72)),
+                          (("--compare", "split"), (128, 72))):
         up(source, f"{folder}/sized.mp4", *options, "--overwrite")
         assert size_of(f"{folder}/sized.mp4") == want, (options, size_of(f"{folder}/sized.mp4"))
     for crop in ("100x10+0+0", "10x10+60+0", "10x10+1+0", "10x10", "0x0+0+0", "a"):
@@ -334,11 +348,13 @@ def pipes(folder):
     assert not [name for name in os.listdir(folder) if "journal" in name or "partial" in name]
     source = clip(f"{folder}/in.mkv", "-c:v", "ffv1", "-c:a", "flac", frames=9, sound=True)
     code, out, errors = run("-", f"{folder}/sound.mkv", "-m", network, "-c", "ffv1", data=open(source, "rb").read())
-    assert code == DONE and others(source, False) == others(f"{folder}/sound.mkv", False) and hashes(source) == hashes(f"{folder}/sound.mkv"), errors
+    assert code == DONE and hashes(source) == hashes(f"{folder}/sound.mkv"), errors
+    assert others(source, False) == others(f"{folder}/sound.mkv", False)
     refused(USAGE, "standard output", source, "-", "--json")
     up(source, f"{folder}/file.y4m", "-m", network)
     assert hashes(f"{folder}/file.y4m") == hashes(source)
-    job = subprocess.Popen([framemill, "upscale", clip(f"{folder}/long.mp4", frames=300), "-", "-m", "lanczos"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    job = subprocess.Popen([framemill, "upscale", clip(f"{folder}/long.mp4", frames=300), "-", "-m", "lanczos"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE)
     assert job.stdout.read(1000)[:9] == b"YUV4MPEG2"
     job.stdout.close()
     errors = job.stderr.read().decode()
@@ -347,7 +363,8 @@ def pipes(folder):
 
 def sparse_frames(folder):
     """Slides with a lot of sound between them, into a pipe: packets of sound cannot wait for frames without end."""
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=32x32:r=1/20:d=200", "-f", "lavfi", "-i", "sine=300:d=200:samples_per_frame=256", "-c:v", "ffv1", "-c:a", "pcm_s16le", f"{folder}/in.mkv")
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=32x32:r=1/20:d=200", "-f", "lavfi", "-i", "sine=300:d=200:samples_per_frame=256", "-c:v", "ffv1",
+           "-c:a", "pcm_s16le", f"{folder}/in.mkv")
     report = up("-", f"{folder}/out.mkv", "-c", "ffv1", data=open(f"{folder}/in.mkv", "rb").read())
     assert report["frames"] == 10
     same_times(f"{folder}/in.mkv", f"{folder}/out.mkv")
@@ -357,8 +374,10 @@ def sparse_frames(folder):
 def containers(folder):
     """Whatever the name says, as far as this FFmpeg can write it; sound in a form that the container has."""
     source = clip(f"{folder}/in.mp4", "-c:a", "aac", frames=12, sound=True)
-    for end, video, audio in (("avi", "h264", "aac"), ("mov", "h264", "aac"), ("ts", "h264", "aac"), ("m4v", "h264", "aac"), ("flv", "h264", "aac"), ("nut", "h264", "aac"), ("webm", "vp9", "opus"),
-                              ("gif", "gif", None), ("apng", "apng", None), ("h264", "h264", None), ("hevc", "hevc", None), ("ogv", "theora", "vorbis"), ("mpg", "h264", "mp2")):
+    for end, video, audio in (("avi", "h264", "aac"), ("mov", "h264", "aac"), ("ts", "h264", "aac"), ("m4v", "h264", "aac"),
+                              ("flv", "h264", "aac"), ("nut", "h264", "aac"), ("webm", "vp9", "opus"),
+                              ("gif", "gif", None), ("apng", "apng", None), ("h264", "h264", None), ("hevc", "hevc", None),
+                              ("ogv", "theora", "vorbis"), ("mpg", "h264", "mp2")):
         if end in ("ogv", "webm", "hevc") and f"lib{dict(ogv='theora', webm='vpx', hevc='x265')[end]}" not in ffmpeg("-encoders").decode():
             continue
         report = up(source, f"{folder}/out.{end}")
@@ -386,8 +405,10 @@ def interlaced(folder):
 def sound_and_picture_stay_together(folder):
     """A flash and a tone every ten seconds for ten minutes: how far apart they are is measured before and after."""
     source, made, minutes = f"{folder}/in.mp4", f"{folder}/out.mp4", 10
-    ffmpeg("-f", "lavfi", "-i", f"color=black:s=32x16:r=10:d={60 * minutes},drawbox=c=white:t=fill:enable='lt(mod(t,10),0.05)'", "-f", "lavfi", "-i",
-           f"aevalsrc='sin(2*PI*1000*t)*lt(mod(t,10),0.1)':s=8000:d={60 * minutes}", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", "-c:a", "aac", source)
+    ffmpeg("-f", "lavfi", "-i", f"color=black:s=32x16:r=10:d={60 * minutes},drawbox=c=white:t=fill:enable='lt(mod(t,10),0.05)'", "-f", "lavfi",
+           "-i",
+           f"aevalsrc='sin(2*PI*1000*t)*lt(mod(t,10),0.1)':s=8000:d={60 * minutes}", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10",
+           "-c:a", "aac", source)
     up(source, made, "-e", "preset=ultrafast")
 
     def offsets(path):
@@ -444,9 +465,8 @@ def every_shared_clip(folder):
         raise Skip("no ../shared/data/video")
     for name in sorted(os.listdir(CLIPS)):
         source = os.path.join(CLIPS, name)
-        raw = ("--input-option", f"video_size={'320x192' if 'Cisco' in name else '640x360'}", "--input-option", "pixel_format=yuv420p") if name.endswith(".yuv") else ()
-        if raw:
-            continue  # has no head: FFmpeg's program reads it as its name says, which is tried in test_video_source
+        if name.endswith(".yuv"):
+            continue  # has no head: nobody knows its size
         end = ".mkv" if name.endswith((".webm", ".y4m")) else ".mp4"
         made = f"{folder}/out{end}"
         report = up(source, made, "--duration", "1", "-W", "160", "-e", "preset=ultrafast", "--overwrite")

@@ -12,8 +12,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from film_kit import (BAD_INPUT, DONE, FAILED, USAGE, clip, ffmpeg, framemill, hashes, main, moving, not_a_number, nothing_but, others, refused, run, same_times,
-                      size_of, soft, times, up, with_model)
+from film_kit import (BAD_INPUT, DONE, FAILED, USAGE, clip, ffmpeg, framemill, hashes, main, moving, not_a_number, nothing_but, others, refused,
+                      run, same_times, size_of, soft, times, up, with_model)
 
 LOSSLESS = ("-c", "ffv1")
 
@@ -26,7 +26,8 @@ def the_same_however_computed(folder):
     assert len(want["hash"]) == 64 and want["reused"] == want["tiles"] == 0
     data = open(f"{folder}/want.mkv", "rb").read()
     frames = hashes(f"{folder}/want.mkv")
-    for options in ((), ("-j", "1"), ("-j", "2"), ("-j", "3"), ("-j", "1:2:1"), ("-t", "16"), ("-t", "40", "--no-reuse"), ("--memory", "80M"), ("--memory", "24M"), ("--no-reuse", "-j", "2")):
+    for options in ((), ("-j", "1"), ("-j", "2"), ("-j", "3"), ("-j", "1:2:1"), ("-t", "16"), ("-t", "40", "--no-reuse"), ("--memory", "80M"),
+                    ("--memory", "24M"), ("--no-reuse", "-j", "2")):
         got = up(source, f"{folder}/got.mkv", "-m", network, "--hash", "--overwrite", *options, *LOSSLESS)
         assert got["hash"] == want["hash"] and hashes(f"{folder}/got.mkv") == frames, (options, got)
         assert (got["reused"] > 0) == ("--no-reuse" not in options), (options, got["tiles"], got["reused"])
@@ -37,7 +38,8 @@ def the_same_however_computed(folder):
 
 def reuse_saves_work(folder):
     network = soft(f"{folder}/soft.onnx", layers=4)
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=192x128:r=10,noise=alls=40:allf=t", "-vf", "fps=20", "-frames:v", "24", "-c:v", "ffv1", f"{folder}/twice.mkv")
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=192x128:r=10,noise=alls=40:allf=t", "-vf", "fps=20", "-frames:v", "24", "-c:v", "ffv1",
+           f"{folder}/twice.mkv")
     report = up(f"{folder}/twice.mkv", f"{folder}/out.mkv", "-m", network, "--hash", *LOSSLESS)
     assert report["frames"] == 24 and 0.45 * report["tiles"] <= report["reused"] <= 0.55 * report["tiles"], (report["reused"], report["tiles"])
     full = up(f"{folder}/twice.mkv", f"{folder}/full.mkv", "-m", network, "--hash", "--no-reuse", *LOSSLESS)
@@ -53,13 +55,15 @@ def reuse_saves_work(folder):
         a, b = (up(f"{folder}/{source}.mkv", "--benchmark", "-m", colour, "--hash", *way) for way in ((), ("--no-reuse",)))
         assert a["hash"] == b["hash"] and a["reused"] > 0, (source, a, b)
     for size in ("31x31", "33x40", "48x48", "70x20"):  # fewer tiles than a network reaches over
-        moving(f"{folder}/small.mkv", "-pix_fmt", "gray", frames=6, background=f"testsrc2=s=96x96,format=gray,crop={size.replace('x', ':')}", square="3x3", steps="n")
+        moving(f"{folder}/small.mkv", "-pix_fmt", "gray", frames=6, background=f"testsrc2=s=96x96,format=gray,crop={size.replace('x', ':')}",
+               square="3x3", steps="n")
         a, b = (up(f"{folder}/small.mkv", "--benchmark", "-m", network, "--hash", *way) for way in ((), ("--no-reuse",)))
         assert a["hash"] == b["hash"], (size, a, b)
 
 
 def begin(*arguments):
-    return subprocess.Popen([framemill, "upscale", *map(str, with_model(arguments))], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen([framemill, "upscale", *map(str, with_model(arguments))], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE)
 
 
 def end(job, number):
@@ -71,7 +75,8 @@ def end(job, number):
 
 def long_clip(path, *options, frames=150):
     """Rates so low that every 25 frames there is a point to go on from."""
-    return clip(path, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac", *options, size="160x90", rate=5, frames=frames, sound=True)
+    return clip(path, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac", *options, size="160x90", rate=5, frames=frames,
+                sound=True)
 
 
 def killed_and_gone_on_with(folder):
@@ -92,7 +97,8 @@ def killed_and_gone_on_with(folder):
                 break
             cut += 1
             assert not os.path.exists(out)
-            nothing_but(folder, *(name for name in os.listdir(folder) if name in ("in.mkv", "want.mkv", "out.mkv.journal") or name.startswith(".out")))
+            nothing_but(folder, *(name for name in os.listdir(folder) if name in ("in.mkv", "want.mkv", "out.mkv.journal")
+                                  or name.startswith(".out")))
         if not os.path.exists(out):
             report = up(*job, "--resume")
             assert report["hash"] == want["hash"] and report["frames"] == want["frames"] == 150, report
@@ -105,7 +111,9 @@ def killed_and_gone_on_with(folder):
 
 
 def cancelled_and_gone_on_with(folder):
-    for name, source_options, encoder in (("b.mp4", (), ("-e", "crf=0", "-e", "preset=superfast")), ("v.mp4", ("-vf", "setpts='PTS+0.7*random(1)/5/TB'", "-fps_mode", "passthrough"), ("-e", "bf=3", "-e", "preset=veryfast")), ("f.mkv", (), LOSSLESS)):
+    for name, source_options, encoder in (("b.mp4", (), ("-e", "crf=0", "-e", "preset=superfast")),
+                                          ("v.mp4", ("-vf", "setpts='PTS+0.7*random(1)/5/TB'", "-fps_mode", "passthrough"),
+                                           ("-e", "bf=3", "-e", "preset=veryfast")), ("f.mkv", (), LOSSLESS)):
         source, out = long_clip(f"{folder}/in_{name}", *source_options), f"{folder}/{name}"
         stem, kind = os.path.splitext(out)
         job = (source, out, "--hash", *encoder, "-s", "3")
@@ -209,7 +217,8 @@ def several_films(folder):
 def out_of_disk(folder):
     source, out = long_clip(f"{folder}/in.mkv"), f"{folder}/out.mkv"
     limit = 1 << 20
-    errors = refused(FAILED, "out.mkv", source, out, *LOSSLESS, "-s", "3", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    errors = refused(FAILED, "out.mkv", source, out, *LOSSLESS, "-s", "3",
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert ("too large" in errors or "space" in errors) and not os.path.exists(out), errors
     partial = f"{folder}/out.partial.mkv"
     assert partial in errors and 0 < len(times(partial)) < 150 and os.path.getsize(partial) <= limit, errors
@@ -242,7 +251,8 @@ def refusals(folder):
 
 def no_numbers(folder):
     """A network that gives no numbers is an error that names the frame, never a wrong picture."""
-    ffmpeg("-f", "lavfi", "-i", "color=gray:s=64x48:r=25,drawbox=x=0:y=0:w=32:h=48:c=white:t=fill:enable='gte(n,7)',drawbox=x=32:y=0:w=32:h=48:c=black:t=fill:enable='gte(n,7)'",
+    ffmpeg("-f", "lavfi", "-i",
+           "color=gray:s=64x48:r=25," + ",".join(f"drawbox=x={x}:w=32:h=48:c={c}:t=fill:enable='gte(n,7)'" for x, c in ((0, "white"), (32, "black"))),
            "-frames:v", "20", "-c:v", "ffv1", f"{folder}/in.mkv")
     network = not_a_number(f"{folder}/nan.onnx")
     errors = refused(FAILED, "frame 7", f"{folder}/in.mkv", f"{folder}/out.mkv", "-m", network, *LOSSLESS)
@@ -256,7 +266,8 @@ def what_is_said(folder):
     lines = [json.loads(line) for line in errors.splitlines()]
     progress = [line for line in lines if line["event"] == "progress"]
     assert code == DONE and not text and lines[-1]["event"] == "done" and len(progress) >= 2, errors
-    assert all(0 <= line["share"] <= 1 and line["files"] == 60 for line in progress) and [p["finished"] for p in progress] == sorted(p["finished"] for p in progress)
+    assert all(0 <= line["share"] <= 1 and line["files"] == 60 for line in progress)
+    assert [p["finished"] for p in progress] == sorted(p["finished"] for p in progress)
     code, text, errors = run(source, out, "-m", "lanczos", "--overwrite", "-q")
     assert (code, text, errors) == (DONE, "", "")
     code, text, errors = run(source, "-m", "lanczos", "--benchmark")
