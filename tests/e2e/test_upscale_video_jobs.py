@@ -83,11 +83,13 @@ def killed_and_gone_on_with(folder):
     source, out = long_clip(f"{folder}/in.mkv"), f"{folder}/out.mkv"
     job = (source, out, "--hash", *LOSSLESS, "-s", "3")
     want = up(source, f"{folder}/want.mkv", *job[2:])
-    dice, cut, resumed = random.Random(int.from_bytes(os.urandom(4), "little")), 0, 0
+    journal, dice, cut, resumed = f"{out}.journal", random.Random(int.from_bytes(os.urandom(4), "little")), 0, 0
     for _ in range(2):
         for _ in range(5):
             working = begin(*job, "--resume")
-            time.sleep(dice.uniform(0.05, 0.4) * want["seconds"] + 0.05)
+            share = dice.random()  # of the journal; what it has before is cut back to the last point to go on from
+            while working.poll() is None and not (os.path.exists(journal) and os.path.getsize(journal) >= share * want["out_bytes"]):
+                time.sleep(0.002)
             if working.poll() is not None:
                 assert working.returncode == DONE, working.stderr.read()
                 break
