@@ -2,10 +2,8 @@
 #define _GNU_SOURCE
 #include "tasks/video/output.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +14,7 @@
 #include "media/packet_log.h"
 #include "media/video_encoder.h"
 #include "media/video_mux.h"
+#include "tasks/video/place.h"
 
 #define PENDING_MAX 8 /* keyframes in the encoder, at most */
 #define PATH_LENGTH 4096
@@ -48,95 +47,6 @@ struct video_output {
     uint64_t bytes, busy_ns;
 };
 
-/* A name with a place for a number: "out%05d.png". */
-static bool is_pattern(const char *name)
-{
-    const char *at = strchr(name, '%');
-    if (!at) return false;
-    at += 1 + strspn(at + 1, "0123456789");
-    return *at == 'd';
-}
-
-/* Something on this machine that can be read again, for its other streams and to go on later. */
-static bool is_lasting(const char *input)
-{
-    struct stat st;
-    if (!strncmp(input, "file:", 5)) return true;
-    if (!strcmp(input, "-")) return false;
-    return stat(input, &st) == 0 ? S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) : !strstr(input, "://") && is_pattern(input);
-}
-
-/* One file that gets its name in the end; not a pipe or a device, which is written as it comes. */
-static bool is_file(const char *out)
-{
-    struct stat st;
-    if (!strcmp(out, "-") || strstr(out, "://") || is_pattern(out)) return false;
-    return stat(out, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
-}
-
-/* Frames as they are, which only a muxer can take. */
-static bool is_raw(const struct video *v)
-{
-    char container[64] = "";
-    const char *encoder = v->params.encoder;
-    if (encoder && !strcmp(encoder, "wrapped_avframe")) return true;
-    return video_mux_format(v->params.output, v->params.output_format, container, sizeof container, NULL) == FM_OK &&
-           !strcmp(container, "yuv4mpegpipe");
-}
-
-bool video_has_journal(const struct video *v)
-{
-    return v->params.output && v->params.live <= 0 && is_file(v->params.output) && is_lasting(v->params.input) && !is_raw(v);
-}
-
-/* ---- the job, in words: a journal of another job is not gone on with ---- */
-
-static void put(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void put(char *text, size_t size, const char *format, ...)
-{
-    const size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    if (used < size) vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-}
-
-static void put_list(char *text, size_t size, const char *name, const char *const *list)
-{
-    for (int i = 0; list && list[i]; i++) put(text, size, "%s %s\n", name, list[i]);
-}
-
-static void put_file(char *text, size_t size, const char *name, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0)
-        put(text, size, "%s %s %lld bytes, %lld.%09ld\n", name, path, (long long) st.st_size, (long long) st.st_mtim.tv_sec,
-            st.st_mtim.tv_nsec);
-    else
-        put(text, size, "%s %s\n", name, path);
-}
-
-/* Everything that has a say in what frames are, and how they are coded. */
-static void describe(const struct video *v, char *text, size_t size)
-{
-    const struct fm_video_params *p = &v->params;
-    const struct upscale *u = v->upscale;
-    text[0] = 0;
-    put_file(text, size, "input", p->input);
-    put(text, size, "start %.9g duration %.9g rate %.9g crop %d %d %d %d interlaced %s hash %d\n", p->start, p->duration,
-        p->picture_rate, v->crop.x, v->crop.y, v->crop.w, v->crop.h, p->interlaced ? p->interlaced : "", p->hash);
-    put(text, size, "network %s: %s\n", v->level[0].name, v->level[0].how);
-    if (v->level[0].network) put_file(text, size, "file", v->level[0].network->graph->source);
-    for (int i = 0; u->params.plugins && u->params.plugins[i]; i++) put(text, size, "plug-in %s\n", u->params.plugins[i]);
-    put(text, size, "ensemble %d overlap %d tile %d instructions %x\n", u->params.ensemble, u->params.overlap,
-        v->level[0].chain && v->level[0].chain->whole_only ? u->params.tile : 0, (unsigned) u->cpu_flags);
-    put(text, size, "result %dx%d compare %d, %d bits\n", v->out_w, v->out_h, (int) p->compare, v->out_format.bits);
-    put(text, size, "encoder %s to %s %s\n", p->encoder ? p->encoder : "", p->output, p->output_format ? p->output_format : "");
-    put_list(text, size, "option", p->encoder_options);
-    put(text, size, "format %s\n", p->input_format ? p->input_format : "");
-    put_list(text, size, "input option", p->input_options);
-}
-
 /* ---- opening ---- */
 
 static struct video_mux_params mux_params(const struct video_output *o)
@@ -163,18 +73,6 @@ static const char *streams_of(const struct video *v)
     return strcmp(v->info->container, "pictures") ? v->params.input : NULL;
 }
 
-static int check_place(const struct video *v, struct fm_error *error)
-{
-    const char *out = v->params.output;
-    struct stat to, from;
-    if (stat(out, &to) < 0) return FM_OK;
-    if (S_ISDIR(to.st_mode)) return core_fail(error, FM_ERR_IO, "%s is a folder", out);
-    if (stat(v->params.input, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
-        return core_fail(error, FM_ERR_IO, "%s would replace its own input", out);
-    if (v->params.overwrite) return FM_OK;
-    return core_fail(error, FM_ERR_IO, "%s is there already (--overwrite replaces it)", out);
-}
-
 /* "film.mp4" is "film.partial.mp4" until it is whole. */
 static int name_partial(struct video_output *o, struct fm_error *error)
 {
@@ -185,30 +83,6 @@ static int name_partial(struct video_output *o, struct fm_error *error)
     return core_fail(error, FM_ERR_IO, "%.80s...: the name is too long", out);
 }
 
-/* A run that was killed while it made the result has left it under a temporary name (still_file.c): ".NAME.PID-N.tmp". */
-static void remove_left_over(const char *out)
-{
-    const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
-    char path[PATH_LENGTH];
-    snprintf(path, sizeof path, "%.*s", slash ? (int) (slash - out + 1) : 2, slash ? out : "./");
-    DIR *folder = opendir(path);
-    if (!folder) return;
-    const size_t length = strlen(name), base = strlen(path);
-    for (struct dirent *e; (e = readdir(folder));) {
-        long pid;
-        unsigned number;
-        int used = 0;
-        if (e->d_name[0] != '.' || strncmp(e->d_name + 1, name, length) != 0) continue;
-        if (sscanf(e->d_name + 1 + length, ".%ld-%u.tmp%n", &pid, &number, &used) != 2 || !used ||
-            e->d_name[1 + length + (size_t) used])
-            continue;
-        if (kill((pid_t) pid, 0) == 0 || errno != ESRCH) continue;
-        snprintf(path + base, sizeof path - base, "%s", e->d_name);
-        unlink(path);
-    }
-    closedir(folder);
-}
-
 static int open_journal(struct video_output *o, struct video_state *state, bool *done, struct fm_error *error)
 {
     const struct video *v = o->v;
@@ -217,14 +91,14 @@ static int open_journal(struct video_output *o, struct video_state *state, bool 
     struct stat st;
     if (snprintf(o->journal, sizeof o->journal, "%s.journal", out) >= (int) sizeof o->journal)
         return core_fail(error, FM_ERR_IO, "%.80s...: the name is too long", out);
-    describe(v, job, sizeof job);
+    place_describe_job(v, job, sizeof job);
     if (strlen(job) + 1 >= sizeof job) return core_fail(error, FM_ERR_ARGUMENT, "too many or too long options");
     const bool is_there = stat(o->journal, &st) == 0;
     if (is_there && !v->params.resume && !v->params.overwrite)
         return core_fail(
             error, FM_ERR_IO, "%s is left from a job that was cut off: --resume goes on, --overwrite begins anew", o->journal);
     o->had_journal = is_there;
-    if (is_there) remove_left_over(out);
+    if (is_there) place_remove_left_over(out);
     if (!is_there || !v->params.resume) return packet_log_create(o->journal, job, strlen(job), is_there, &o->log, error);
     struct packet_log_point *point = core_alloc(sizeof *point);
     if (!point) return core_fail_nomem(error, sizeof *point);
@@ -255,10 +129,10 @@ int video_output_open(struct video *v, struct video_output **out, struct video_s
     const char *output = v->params.output;
     if (output) code = video_mux_format(output, v->params.output_format, o->container, sizeof o->container, error);
     if (code == FM_OK && v->params.streams) code = video_mux_policy_parse(v->params.streams, &o->policy, error);
-    o->is_file = output && is_file(output);
-    if (code == FM_OK && o->is_file) code = check_place(v, error);
+    o->is_file = output && place_is_file(output);
+    if (code == FM_OK && o->is_file) code = place_check(v, error);
     if (code == FM_OK && o->is_file) code = name_partial(o, error);
-    if (code == FM_OK && output && video_has_journal(v)) code = open_journal(o, state, done, error);
+    if (code == FM_OK && output && place_has_journal(v)) code = open_journal(o, state, done, error);
     if (code < 0) video_output_close(&o);
     *out = o;
     return code;
@@ -301,7 +175,7 @@ int video_output_begin(struct video_output *o, const struct video_frame *first, 
     if (o->key_every < KEY_FRAMES_MIN) o->key_every = KEY_FRAMES_MIN;
     if (o->key_every > KEY_FRAMES_MAX) o->key_every = KEY_FRAMES_MAX;
     const struct video_encoder_params p = {.name = v->params.encoder,
-        .container = is_pattern(v->params.output) && !v->params.output_format ? v->params.output : o->container,
+        .container = place_is_pattern(v->params.output) && !v->params.output_format ? v->params.output : o->container,
         .options = v->params.encoder_options,
         .width = v->frame_w,
         .height = v->frame_h,

@@ -7,9 +7,6 @@
 #include "core/sha256.h"
 #include "tasks/video/video.h"
 
-/* Is the result a file that is made whole at the end, from a journal beside it? */
-bool video_has_journal(const struct video *v);
-
 /* How far a job is: what a checkpoint keeps. */
 struct video_state {
     int64_t frames;              /* made */

@@ -5,97 +5,12 @@
  * after, which may find that parts of it are the same (`pins`). What an encoder holds on to for too long is copied, so that it can
  * never have all slots. */
 #define _GNU_SOURCE
-#include <math.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "mill/deadline.h"
-#include "mill/mill.h"
-#include "mill/scene.h"
-#include "tasks/video/output.h"
-#include "tasks/video/reuse.h"
-#include "tasks/video/unit.h"
-
-#define PROGRESS_NS 100000000u
-
-/* What belongs to a slot and is not in its memory. */
-struct side {
-    struct run *run;
-    struct video_frame in; /* of the source */
-    struct mill_slot *slot;
-    int before; /* side of the frame before, pinned; -1: none */
-    atomic_int pins;
-    bool done, made; /* run->lock; made: its result may be copied from */
-};
-
-struct worker {
-    struct video_maker *maker;
-    struct reuse reuse; /* made when the run reuses */
-};
-
-struct run {
-    struct video *v;
-    struct mill *mill;
-    struct video_output *output;
-    struct side *side;
-    struct worker *worker;
-    bool reuses;
-    int n_bundles; /* while the mill is made */
-    pthread_t source;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct media_packet *packet; /* that came before the first frame */
-    int n_packets, room;
-    struct video_item first; /* read before the run began */
-    bool has_first;
-    /* The source thread's. */
-    int latest; /* side that the next frame may be compared with, pinned; -1: none */
-    int latest_level;
-    int source_code;
-    struct fm_error source_error;
-    struct scene scene;
-    _Atomic uint64_t decode_ns;
-    atomic_int level;   /* that new frames are made at */
-    atomic_bool is_cut; /* a scene began since the ladder last looked */
-    atomic_int held;    /* slots in the encoder */
-    /* This thread's. */
-    struct video_state state;
-    struct deadline deadline;
-    struct fm_video_report report;
-    struct video_cost cost;
-    int64_t resumed, moved; /* frames from before; frames whose time was changed */
-    uint64_t begun_ns, said_ns, last_ns;
-    double cpu_begun;
-    fm_video_report_fn progress;
-    fm_video_log_fn log;
-    void *user;
-    char warnings[VIDEO_TEXT], hash[SHA256_TEXT], partial[1024], how[192];
-};
-
-static double cpu_seconds(void)
-{
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return (double) r.ru_utime.tv_sec + (double) r.ru_stime.tv_sec +
-           ((double) r.ru_utime.tv_usec + (double) r.ru_stime.tv_usec) / 1e6;
-}
-
-static void warn(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void warn(struct run *r, const char *format, ...)
-{
-    const size_t used = strlen(r->warnings);
-    va_list args;
-    if (used + 2 >= sizeof r->warnings) return;
-    if (used) strcat(r->warnings, "\n");
-    va_start(args, format);
-    vsnprintf(r->warnings + strlen(r->warnings), sizeof r->warnings - strlen(r->warnings), format, args);
-    va_end(args);
-}
+#include "tasks/video/run.h"
 
 /* ---- slots ---- */
 
@@ -410,63 +325,6 @@ static void open_ladder(struct run *r)
     scene_open(&r->scene);
 }
 
-/* ---- report ---- */
-
-static void fill_report(struct run *r, int code, const char *message)
-{
-    const struct video *v = r->v;
-    struct fm_video_report *t = &r->report;
-    struct video_source_stats stats = {0};
-    struct mill_metrics m = {0};
-    if (code != FM_ERR_AGAIN) video_source_get_stats(v->source, &stats); /* the source is its thread's while it runs */
-    if (r->mill) mill_get_metrics(r->mill, &m);
-    const double base = (double) v->info->time_base.num / v->info->time_base.den;
-    const int level = atomic_load(&r->level);
-    t->size = sizeof *t;
-    t->input = v->params.input;
-    t->output = v->params.output ? v->params.output : "";
-    t->code = code;
-    t->message = message;
-    t->warnings = r->warnings;
-    t->model = v->level[level].name;
-    t->how = v->level[level].how;
-    t->encoder = r->output ? video_output_encoder(r->output) : "";
-    t->container = v->info->container;
-    t->partial = r->partial;
-    t->hash = r->hash;
-    t->in_width = v->in_w, t->in_height = v->in_h;
-    t->out_width = v->frame_w, t->out_height = v->frame_h;
-    t->frames = r->state.frames;
-    t->resumed = r->resumed;
-    t->seconds = (double) (core_now_ns() - r->begun_ns) / 1e9;
-    t->fps = t->seconds > 0 ? (double) (r->state.frames - r->resumed) / t->seconds : 0;
-    t->length = v->info->duration > 0 ? (double) v->info->duration * base : 0;
-    if (t->length && v->params.start > 0) t->length = v->params.start < t->length ? t->length - v->params.start : 0;
-    if (v->params.duration > 0 && (!t->length || v->params.duration < t->length)) t->length = v->params.duration;
-    t->position = r->state.last_pts != INT64_MIN ? (double) (r->state.last_pts - v->first_pts) * base : 0;
-    const bool piece = v->params.start > 0 || v->params.duration > 0;
-    t->expected = piece || v->info->frames <= 0 ? 0 : v->info->frames;
-    t->decode_ms = (double) atomic_load(&r->decode_ns) / 1e6;
-    t->convert_ms = (double) r->cost.convert_ns / 1e6;
-    t->network_ms = (double) r->cost.network_ns / 1e6;
-    t->encode_ms = r->output ? (double) video_output_busy_ns(r->output) / 1e6 : 0;
-    t->cpu_seconds = cpu_seconds() - r->cpu_begun;
-    t->dropped = (int64_t) m.dropped;
-    t->damaged = stats.damaged;
-    t->reconnects = stats.reconnects;
-    t->journal = r->output ? video_output_journal(r->output) : "";
-    t->out_bytes = r->output ? video_output_bytes(r->output) : 0;
-}
-
-static void say_progress(struct run *r)
-{
-    const uint64_t now = core_now_ns();
-    if (!r->progress || now - r->said_ns < PROGRESS_NS) return;
-    r->said_ns = now;
-    fill_report(r, FM_ERR_AGAIN, "");
-    r->progress(r->user, &r->report);
-}
-
 /* ---- the run ---- */
 
 /* A slot that nobody wants. */
@@ -515,7 +373,7 @@ static int consume(struct run *r, struct fm_error *error)
             continue;
         }
         result = take(r, slot, error);
-        if (result == FM_OK) say_progress(r);
+        if (result == FM_OK) run_say_progress(r);
         if (result < 0 || atomic_load(&r->v->cancel)) {
             atomic_store(&r->v->cancel, true); /* the source stops waiting */
             mill_stop(r->mill);
@@ -613,48 +471,6 @@ static int make_frames(struct run *r, struct fm_error *error)
     return code;
 }
 
-static void say_end(struct run *r)
-{
-    struct video_source_stats stats;
-    video_source_get_stats(r->v->source, &stats);
-    if (r->moved)
-        warn(r, "%lld frames of %s have a time that is not after the one before, and were moved by the least there is",
-            (long long) r->moved, r->v->params.input);
-    if (stats.ended_early) warn(r, "%s breaks off: %s", r->v->params.input, stats.end);
-    if (stats.damaged)
-        warn(r, "%lld frames of %s are damaged (the decoder filled in what was missing)", (long long) stats.damaged,
-            r->v->params.input);
-    if (stats.faults)
-        warn(r, "%s is damaged in %lld places, something may be missing: %s", r->v->params.input, (long long) stats.faults,
-            stats.fault);
-    if (stats.decode_errors)
-        warn(r, "%lld packets of %s could not be decoded", (long long) stats.decode_errors, r->v->params.input);
-    if (stats.resized)
-        warn(r, "%lld frames had another size or format than the first and were brought to it", (long long) stats.resized);
-}
-
-static void finish_hash(struct run *r)
-{
-    uint8_t digest[SHA256_SIZE];
-    struct sha256 copy = r->state.hash;
-    if (!r->v->params.hash) return;
-    sha256_end(&copy, digest);
-    sha256_text(digest, r->hash);
-}
-
-int video_describe(struct video *v, fm_video_report_fn report, void *user)
-{
-    struct run *r = core_calloc(1, sizeof *r);
-    if (!r) return FM_ERR_NOMEM;
-    r->v = v;
-    r->state.last_pts = INT64_MIN;
-    fill_report(r, FM_ERR_AGAIN, "");
-    r->report.seconds = r->report.fps = r->report.cpu_seconds = 0;
-    report(user, &r->report);
-    core_free(r);
-    return FM_OK;
-}
-
 int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
     struct fm_error *error)
 {
@@ -669,7 +485,7 @@ int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn pro
     r->latest = -1;
     r->reuses = !v->params.no_reuse && !v->info->live;
     r->begun_ns = r->said_ns = core_now_ns();
-    r->cpu_begun = cpu_seconds();
+    r->cpu_begun = run_cpu_seconds();
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
     if (v->realtime) open_ladder(r);
@@ -682,10 +498,8 @@ int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn pro
     if (code == FM_ERR_CANCELLED) core_fail(error, code, "cancelled");
     if (code == FM_OK) code = video_output_finish(r->output, &r->state, error);
     if (code < 0 && r->output) video_output_abandon(r->output, r->partial, sizeof r->partial);
-    if (r->output && *video_output_warnings(r->output)) warn(r, "%s", video_output_warnings(r->output));
-    say_end(r);
-    finish_hash(r);
-    fill_report(r, code, code < 0 ? error->message : "");
+    run_say_end(r);
+    run_fill_report(r, code, code < 0 ? error->message : "");
     if (report) report(user, &r->report);
     video_output_close(&r->output); /* frees frames in the encoder: before the mill */
     mill_destroy(&r->mill);

@@ -11,7 +11,7 @@
 #include "model/find.h"
 #include "tasks/upscale/job.h"
 #include "tasks/upscale/shipped.h"
-#include "tasks/video/output.h"
+#include "tasks/video/place.h"
 #include "tasks/video/unit.h"
 #include "tasks/video/video.h"
 
@@ -53,7 +53,7 @@ static int open_source(struct video *v, struct fm_error *error)
         .live = p->live > 0   ? VIDEO_LIVE_YES
                 : p->live < 0 ? VIDEO_LIVE_NO
                               : VIDEO_LIVE_AUTO,
-        .want_packets = p->output && !video_has_journal(v),
+        .want_packets = p->output && !place_has_journal(v),
         .cancel = &v->cancel};
     if (p->picture_rate > 0) s.picture_rate = (struct media_ratio){(int) lrint(p->picture_rate * 1000), 1000};
     const char *interlaced = p->interlaced ? p->interlaced : policies[0].name;

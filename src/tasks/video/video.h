@@ -5,8 +5,8 @@
  *     workers          slot: frame -> window -> chain -> window -> frame in the slot's memory; chroma beside it
  *     run's thread     slots in order -> encoder -> journal or muxer
  *
- * settle.c decides everything before the first frame; frame.c computes one; reuse.c says what of it need not be computed; output.c
- * encodes and keeps; run.c moves frames between them. */
+ * settle.c decides everything before the first frame; frame.c computes one; reuse.c says what of it need not be computed; place.c knows
+ * names; output.c encodes and keeps; run.c moves frames between them; report.c tells. */
 #ifndef FM_TASKS_VIDEO_VIDEO_H
 #define FM_TASKS_VIDEO_VIDEO_H
 
