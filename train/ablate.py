@@ -56,6 +56,9 @@ VARIANTS = {
     "root mean square error from the start": changed(stages=((0.70, 48, 16, "l2"), (1.00, 64, 12, "l2"))),
     "crops of 48 to the end": changed(stages=((0.70, 48, 16, "l1"), (1.00, 48, 16, "l2"))),
     "crops of 32, then 48": changed(stages=networks.Recipe.stages),
+    "a quarter of the batch, four times the steps": changed(stages=((0.50, 32, 4, "l1"), (0.85, 48, 4, "l1"), (1.00, 48, 4, "l2"))),
+    "a quarter of the batch, then all of it, three times the steps":
+        changed(stages=((0.60, 32, 4, "l1"), (0.85, 48, 4, "l1"), (1.00, 48, 16, "l2"))),
     "without averaging": changed(average=0.0),
     "half the rate": changed(rate=1e-3),
     "twice the rate": changed(rate=4e-3),
@@ -85,6 +88,8 @@ class Trial(train.Training):
 
 
 def trial(variant, steps):
+    for words, times in (("four times the steps", 4), ("three times the steps", 3)):
+        steps *= times if words in variant else 1
     networks.RECIPES["trial"] = dataclasses.replace(VARIANTS[variant], first_cycle=steps)
     training, started = Trial(variant), time.process_time()
     while training.step < steps:

@@ -8,8 +8,9 @@ for each, and models/README.md.
 The pictures are of samples/harbour.png, which is ours, drawn three times as large, shrunk, and enlarged again."""
 import argparse
 import csv
-import math
+import glob
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,26 +72,45 @@ def measure(program, title, folders, scale, names):
     subprocess.run(command + ["--csv", base + ".csv", "--svg", base + ".svg"], check=True)
 
 
+def originals(name, folder):
+    """The large pictures of a test set alone, for scales that it has no small ones for."""
+    os.makedirs(folder)
+    for path in glob.glob(os.path.join(pictures.DATA, "sr", name, "**", "*_SRF_2_HR.png"), recursive=True):
+        shutil.copyfile(path, os.path.join(folder, os.path.basename(path).replace("_SRF_2_HR", "")))
+
+
 def measure_all(program):
     names = shipped()
-    plain = [n for n in names if "-" not in n and n != "ivs"]
-    measure(program, "x2", SETS, 2, ["lanczos"] + plain + [n for n in names if n == "ivs"])
-    for scale in (3, 4):
-        measure(program, f"x{scale}", SETS, scale, ["lanczos", "rt14", "rt105"] + [n for n in names if n in ("ivs", f"rt14-x{scale}", f"piper-x{scale}")])
-    measure(program, "x1.5", SETS, 1.5, ["lanczos", "rt3", "rt9"] + [n for n in names if n == "ivs"])
+
+    def those(*wanted):
+        return ["lanczos"] + [n for n in wanted if n in names]
+    measure(program, "x2", SETS, 2, those(*[n for n in names if "-" not in n]))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("Set5", "Set14"):
+            originals(name, os.path.join(folder, name))
+        plain = [os.path.join(folder, "Set5"), os.path.join(folder, "Set14"), SETS[2]]
+        measure(program, "x3", SETS[:1] + plain[1:], 3, those("rt14", "rt105", "ivs", "rt14-x3", "piper-x3"))
+        measure(program, "x4", SETS[:1] + plain[1:], 4, those("rt14", "rt105", "rt14-x4", "piper-x4"))
+        measure(program, "x1.5", plain, 1.5, those("rt3", "rt9", "ivs"))
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, os.path.join(HERE, "compressed.py"), folder], check=True)
         sets = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
-        measure(program, "h264", sets, 2, ["lanczos"] + [n for n in names if n.split("-")[0] in ("rt9", "rt14") and not n.endswith(("x3", "x4"))])
+        measure(program, "h264", sets, 2, those("rt9", "rt9-h264", "rt14", "rt14-h264"))
 
 
-def draw(program, name):
-    """bicubic | this | original, a part of the sample, enlarged without smoothing."""
-    scale = networks.RECIPES[name].ratios[-1] if not networks.make(name).before else 2
+def sample():
+    """The sample picture, drawn three times as large."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = os.path.join(folder, "harbour.png")
         subprocess.run([sys.executable, DRAW, drawn, "3"], check=True)
-        large, small = pictures.shrunk(pictures.read(drawn), scale)
+        return pictures.read(drawn)
+
+
+def draw(program, name, original):
+    """bicubic | this | original, a part of the sample, enlarged without smoothing."""
+    scale = networks.RECIPES[name].ratios[-1] if not networks.make(name).before else 2
+    large, small = pictures.shrunk(original, scale)
+    with tempfile.TemporaryDirectory() as folder:
         source, result = os.path.join(folder, "small.png"), os.path.join(folder, "large.png")
         pictures.Image.fromarray(small).save(source)
         subprocess.run([program, "upscale", source, result, "-m", path_of(name), "-s", str(scale), "--quiet"], check=True)
@@ -230,7 +250,7 @@ def readme():
     names = shipped()
     yield "# Networks that are shipped"
     yield ""
-    yield "Trained here, by `train/`, on photos whose licences allow it; MIT. Without `-m`, `framemill upscale` takes `rt105` for stills and `rt14` for video (x3 and x4: their own forms); " \
+    yield "Trained here, by `train/`, on photos whose licences allow it; MIT. Without `-m`, `framemill upscale` takes `rt105` for stills and `rt14` or its form of the scale for video; " \
           "each has a card with its recipe and figures. Everything on this page is written by `python3 train/cards.py`."
     yield ""
     yield "| network | enlarges | colour | multiply-adds a pixel of the input | file, bytes | card |"
@@ -280,8 +300,9 @@ def main():
     os.makedirs(os.path.join(MODELS, "pictures"), exist_ok=True)
     if not given.text:
         measure_all(given.program)
+        original = sample()
         for name in shipped():
-            draw(given.program, name)
+            draw(given.program, name, original)
     for name in shipped():
         write(os.path.join(MODELS, name + ".md"), card(name))
     write(os.path.join(MODELS, "README.md"), readme())

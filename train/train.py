@@ -24,7 +24,7 @@ import data
 import networks
 import pictures
 
-WARM_UP = 300
+WARM_UP = 300  # steps, a tenth of a short cycle at most
 LAST_RATE = 0.01
 HEADER = "cycle,step,rate,loss,kodak_psnr,seconds\n"
 
@@ -126,7 +126,7 @@ class Training:
         top = self.recipe.later_rate if self.cycle else self.recipe.rate
         share = self.step / self.length()
         cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
-        return top * cosine * min(1, (self.step + 1) / WARM_UP)
+        return top * cosine * min(1, (self.step + 1) / min(WARM_UP, self.length() / 10))
 
     def target(self, small, large):
         return large
