@@ -73,7 +73,7 @@ struct fm_video_report {
     int64_t expected;         /* frames in all; 0: not known */
     double position, length;  /* seconds of the input; length 0: not known */
     double seconds, fps;      /* of this run */
-    double decode_ms, convert_ms, network_ms, encode_ms; /* busy time, all threads together; convert includes waiting for nothing */
+    double decode_ms, convert_ms, network_ms, encode_ms; /* busy time, all threads together */
     double cpu_seconds;       /* of the process, while it ran */
     int64_t dropped, damaged, reconnects, steps; /* steps: changes of network under realtime */
     int64_t tiles, reused;    /* of all frames; reused ones were not computed */
