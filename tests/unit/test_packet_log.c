@@ -339,7 +339,7 @@ static void full_disk(void)
         packet_log_close(&log);
         _exit(held ? 40 + n : 1);
     }
-    int status;
+    int status = 0;
     CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
     bool done;
     int64_t checkpoint;
