@@ -11,7 +11,7 @@ static const struct {
     {"upscale", "upscale IN... OUT [-s SCALE] [-m MODEL]", "pictures in, larger pictures out", command_upscale},
     {"run", "run MODEL [-i [NAME=]FILE.npy]... -o DIR", "runs a network: arrays in, arrays out", command_run},
     {"models", "models list | info MODEL | pull URL|NAME", "the networks here; what one is; getting one", command_models},
-    {"doctor", "doctor", "what this machine can do, and whether it does it right", command_doctor},
+    {"doctor", "doctor [NAME...]", "what this machine can do, and whether it does it right", command_doctor},
     {"probe", "probe FILE...", "what is in a video, a picture, a network", command_probe},
     {"bench", "bench WHAT [MODEL...]", "measures: latency, throughput, memory, thermal, network, peers", command_bench},
 };

@@ -143,13 +143,13 @@ def models_info_tells(folder):
 
 
 def doctor_checks(folder):
-    code, text, _ = run("doctor", FM_MODELS=os.path.abspath("models"))
-    assert code == DONE and re.search(r"lanczos2x +right", text) and "GFLOP/s" in text, text
-    for line in run("doctor", "--json", FM_MODELS=os.path.abspath("models"))[1].splitlines():
+    code, text, _ = run("doctor", "lanczos2x", "rt3", FM_MODELS=os.path.abspath("models"))
+    assert code == DONE and re.search(r"lanczos2x +right", text) and "GFLOP/s" in text and "rt9" not in text, text
+    for line in run("doctor", "rt3", "--json", FM_MODELS=os.path.abspath("models"))[1].splitlines():
         import json
         json.loads(line)
     open(os.path.join(folder, "bad.onnx"), "wb").write(b"no network")
-    code, _, errors = run("doctor", FM_MODELS=folder)
+    code, _, errors = run("doctor", "bad", FM_MODELS=folder)
     assert code == BAD_INPUT and "bad.onnx" in errors
 
 
