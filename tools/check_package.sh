@@ -47,11 +47,11 @@ links_only() { # nothing but the C library: the rest is loaded when needed
 
 # A picture of 8 x 6 pixels: a header and its samples.
 picture() { { printf 'P6\n8 6\n255\n'; seq -s '' -f '%03g' 0 47; } >"$1"; }
-upscales() { # with the shipped network, found by its name in the unpacked tree
-    picture "$work/in.ppm" && cd "$work" && env -u FM_MODELS XDG_CACHE_HOME="$work" "$root/usr/bin/framemill" upscale in.ppm out.png --strict -m lanczos2x -v &&
+upscales() { # with the best shipped network, found in the unpacked tree
+    picture "$work/in.ppm" && cd "$work" && env -u FM_MODELS XDG_CACHE_HOME="$work" "$root/usr/bin/framemill" upscale in.ppm out.png --strict -v &&
         vipsheader out.png | grep -q '16x12 uchar, 3 bands'
 }
-finds_models() { env -u FM_MODELS XDG_CACHE_HOME="$work" "$root/usr/bin/framemill" models list | grep -q "lanczos2x"; }
+finds_models() { env -u FM_MODELS XDG_CACHE_HOME="$work" "$root/usr/bin/framemill" models list > "$work/list" && grep -q "lanczos2x" "$work/list" && grep -q "rt105" "$work/list"; }
 
 rm -f "$folder"/framemill_*.deb "$folder"/libframemill-dev_*.deb
 try "the packages are made" make_packages "$folder"
