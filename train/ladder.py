@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Trains the ladder with whatever the machine has left over, until a time of day:
 
-    setsid nohup chrt --idle 0 nice -n 19 python3 train/ladder.py --until 17:20 >> train/work/ladder.log 2>&1 &
+    setsid nohup chrt --idle 0 nice -n 19 python3 train/ladder.py rt14:2 piper --until 17:20 >> train/work/ladder.log 2>&1 &
 
 Names are given in order, each as NAME or NAME:CYCLES. Each worker takes the first that is not being trained, has not done so many
-cycles and has what it begins with, and trains it one cycle further with train.py on one thread: two small networks side by side use two cores better than one network does. train/work/pid holds the
-process group, so that
+cycles and has what it begins with, and trains it one cycle further with train.py on one thread: two small networks side by side use
+two cores better than one network does. train/work/pid holds the process group, so that
 
     kill -STOP -- -$(cat train/work/pid)     pauses everything,    kill -CONT -- -$(cat train/work/pid)     goes on,
     kill -TERM -- -$(cat train/work/pid)     ends it; the same command continues it another day."""

@@ -12,6 +12,10 @@ import tempfile
 import time
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "train"))
+sys.dont_write_bytecode = True
+from onnx_file import attribute, block, number  # noqa: E402
+
 DONE, FAILED, USAGE, BAD_INPUT = range(4)
 CLIPS = os.path.join(os.environ.get("FM_SHARED") or os.path.abspath("../shared"), "data", "video")
 framemill = os.path.abspath(sys.argv[1])
@@ -123,35 +127,9 @@ def nothing_but(folder, *names):
 # Networks: as much of ONNX as a chain of convolutions needs.
 
 
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def number(field, value):
-    return varint(field << 3) + varint(value)
-
-
-def block(field, data):
-    data = data.encode() if isinstance(data, str) else data
-    return varint(field << 3 | 2) + varint(len(data)) + data
-
-
-def attribute(name, value):
-    body = block(1, name)
-    if isinstance(value, str):
-        return block(5, body + block(4, value) + number(20, 3))
-    if isinstance(value, int):
-        return block(5, body + number(3, value) + number(20, 2))
-    return block(5, body + b"".join(number(8, v) for v in value) + number(20, 7))
-
-
 def node(op, inputs, output, **attributes):
     names = b"".join(block(1, name) for name in inputs)
-    return block(1, names + block(2, output) + block(4, op) + b"".join(attribute(*item) for item in attributes.items()))
+    return block(1, names + block(2, output) + block(4, op) + b"".join(block(5, attribute(*item)) for item in attributes.items()))
 
 
 def weights(name, dims, values):

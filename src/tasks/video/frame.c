@@ -59,7 +59,7 @@ static struct video_frame part_of(const struct video_frame *from, int x, int y, 
     return f;
 }
 
-static struct video_frame cropped(const struct video *v, const struct video_frame *in)
+struct video_frame video_cropped(const struct video *v, const struct video_frame *in)
 {
     return part_of(in, v->crop.x, v->crop.y, v->in_w, v->in_h);
 }
@@ -113,7 +113,7 @@ int video_make(struct video_maker *m, int level, const struct video_frame *in, s
 {
     const struct video *v = m->video;
     const struct video_level *l = &v->level[level];
-    const struct video_frame from = cropped(v, in);
+    const struct video_frame from = video_cropped(v, in);
     struct video_frame to = result_part(v, out);
     const struct rect whole = rect_whole(v->out_w, v->out_h);
     const uint32_t flags = v->upscale->cpu_flags;
@@ -154,7 +154,7 @@ static void draw_line(struct video_frame *f, int x)
 int video_make_comparison(struct video_maker *m, const struct video_frame *in, struct video_frame *out, struct fm_error *error)
 {
     const struct video *v = m->video;
-    const struct video_frame from = cropped(v, in);
+    const struct video_frame from = video_cropped(v, in);
     struct video_frame left = part_of(out, 0, 0, v->out_w, v->out_h);
     const bool split = v->params.compare == FM_VIDEO_SPLIT;
     const int width = split ? v->out_w / 4 * 2 : v->out_w; /* even: chroma is cut there too */

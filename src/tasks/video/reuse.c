@@ -103,23 +103,10 @@ static void gather(struct reuse *r, const struct chain *chain)
     }
 }
 
-static struct video_frame cropped(const struct video *v, const struct video_frame *in)
-{
-    struct video_frame f = *in;
-    for (int p = 0; p < video_planes(f.format); p++) {
-        const bool chroma = video_is_chroma(f.format, p);
-        const int x = chroma ? v->crop.x / 2 : v->crop.x, y = chroma && f.format.layout == VIDEO_420 ? v->crop.y / 2 : v->crop.y;
-        f.plane[p] += y * f.stride[p] + (ptrdiff_t) x * video_sample_bytes(f.format);
-    }
-    f.width = v->in_w;
-    f.height = v->in_h;
-    return f;
-}
-
 void reuse_find(struct reuse *r, const struct video *v, int level, const struct video_frame *before, const struct video_frame *now)
 {
     const struct chain *chain = v->level[level].chain;
-    const struct video_frame a = cropped(v, before), b = cropped(v, now);
+    const struct video_frame a = video_cropped(v, before), b = video_cropped(v, now);
     struct changes *c = &r->changes;
     r->n_todo = 0;
     changes_find(c, NULL, v->upscale->cpu_flags, &a, &b);

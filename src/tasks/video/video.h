@@ -98,6 +98,8 @@ int video_make(struct video_maker *maker, int level, const struct video_frame *i
 /* The plain picture beside or over the result, as --compare asks. */
 int video_make_comparison(struct video_maker *maker, const struct video_frame *in, struct video_frame *out, struct fm_error *error);
 
+/* The part of the input that is worked on, seen as a frame. */
+struct video_frame video_cropped(const struct video *v, const struct video_frame *in);
 /* The frame whose planes lie in a slot's memory. */
 void video_frame_in(const struct video *v, void *bundle, struct video_frame *frame);
 
