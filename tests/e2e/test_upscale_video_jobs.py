@@ -85,9 +85,11 @@ def killed_and_gone_on_with(folder):
     want = up(source, f"{folder}/want.mkv", *job[2:])
     journal, dice, cut, resumed = f"{out}.journal", random.Random(int.from_bytes(os.urandom(4), "little")), 0, 0
     for _ in range(2):
-        for _ in range(5):
+        for turn in range(5):
             working = begin(*job, "--resume")
-            share = dice.random()  # of the journal; what it has before is cut back to the last point to go on from
+            # Of the journal; what it has before is cut back to the last point to go on from. Four times anywhere in the first part of it,
+            # the last time behind several such points and before the end, so that there is something to go on with.
+            share = dice.uniform(0.5, 0.7) if turn == 4 else 0.6 * dice.random()
             while working.poll() is None and not (os.path.exists(journal) and os.path.getsize(journal) >= share * want["out_bytes"]):
                 time.sleep(0.002)
             if working.poll() is not None:
