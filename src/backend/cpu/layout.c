@@ -189,11 +189,15 @@ struct rect cpu_need_of(const struct backend_program *p, struct rect part, struc
     return need;
 }
 
+#define FEW_VALUES 128
+
+/* Asked for every frame of a video: networks of the usual size take nothing from the heap. */
 struct rect cpu_region_need(const struct backend_program *p, struct rect out)
 {
-    struct plan_value *values = core_alloc((size_t) p->n_values * sizeof *values);
-    const struct rect need = values ? cpu_need_of(p, out, values) : (struct rect){0, 0, 0, 0};
-    core_free(values);
+    struct plan_value few[FEW_VALUES], *values = few;
+    if (p->n_values > FEW_VALUES && !(values = core_alloc((size_t) p->n_values * sizeof *values))) return (struct rect){0, 0, 0, 0};
+    const struct rect need = cpu_need_of(p, out, values);
+    if (values != few) core_free(values);
     return need;
 }
 
