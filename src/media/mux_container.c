@@ -92,6 +92,7 @@ int mux_container_find(
     out->is_webm = is_named(out->format, "webm");
     out->is_matroska = is_named(out->format, "matroska") || out->is_webm;
     out->is_ts = is_named(out->format, "mpegts rtp_mpegts");
+    out->is_rtp = is_named(out->format, "rtsp sap");
     return FM_OK;
 }
 
@@ -102,6 +103,7 @@ const char *mux_container_title(const struct mux_container *c)
     if (c->is_mp4) return "MP4";
     if (c->is_mov) return "QuickTime";
     if (c->is_ts) return "MPEG-TS";
+    if (c->is_rtp) return "RTSP";
     return c->format->name;
 }
 
@@ -141,6 +143,27 @@ static bool ts_holds(enum AVCodecID codec)
     case AV_CODEC_ID_HDMV_PGS_SUBTITLE:
     case AV_CODEC_ID_SMPTE_KLV:
     case AV_CODEC_ID_TIMED_ID3: return true;
+    default: return false;
+    }
+}
+
+/* Its header goes to the peer: nobody can be asked. What there is a payload format for; AAC has its setup in the session's description,
+ * where an elementary stream brings none. */
+static bool rtp_holds(const AVCodecParameters *p)
+{
+    switch (p->codec_id) {
+    case AV_CODEC_ID_AAC: return p->extradata_size > 0;
+    case AV_CODEC_ID_VORBIS: return p->extradata_size > 0;
+    case AV_CODEC_ID_MP2:
+    case AV_CODEC_ID_MP3:
+    case AV_CODEC_ID_OPUS:
+    case AV_CODEC_ID_PCM_MULAW:
+    case AV_CODEC_ID_PCM_ALAW:
+    case AV_CODEC_ID_PCM_S16BE:
+    case AV_CODEC_ID_PCM_U8:
+    case AV_CODEC_ID_ADPCM_G722:
+    case AV_CODEC_ID_AMR_NB:
+    case AV_CODEC_ID_AMR_WB: return true;
     default: return false;
     }
 }
@@ -188,6 +211,7 @@ bool mux_container_holds(const struct av *av, const struct mux_container *c, con
     case AVMEDIA_TYPE_ATTACHMENT: return mux_container_holds_attachments(c);
     case AVMEDIA_TYPE_VIDEO:
         if (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) return c->is_mov || mux_container_holds_attachments(c);
+        if (c->is_rtp) return false;
         return c->is_ts ? mux_container_holds_video(av, c, p->codec_id) : try_header(av, c, stream);
     case AVMEDIA_TYPE_SUBTITLE:
         if (c->is_mov && p->codec_id == AV_CODEC_ID_DVD_SUBTITLE) return false; /* as 'mp4s' hardly any player reads it */
@@ -197,6 +221,7 @@ bool mux_container_holds(const struct av *av, const struct mux_container *c, con
     default: return false;
     }
     if (c->is_ts) return ts_holds(p->codec_id);
+    if (c->is_rtp) return p->codec_type == AVMEDIA_TYPE_AUDIO && rtp_holds(p);
     if (av->avformat_query_codec(c->format, p->codec_id, FF_COMPLIANCE_EXPERIMENTAL) == 0) return false;
     return try_header(av, c, stream);
 }

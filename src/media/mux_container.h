@@ -17,6 +17,7 @@ struct mux_container {
     bool is_mp4, is_mov; /* is_mov: of the family, MP4 too */
     bool is_matroska, is_webm;
     bool is_ts;
+    bool is_rtp; /* the header is a talk with the peer */
     char url[4200]; /* as FFmpeg wants it: "pipe:1", "file:x.mp4", a pattern, a URL */
 };
 

@@ -23,6 +23,10 @@ struct video_mux {
     int64_t origin; /* what becomes 0 */
     AVPacket *scratch;
     uint64_t bytes;
+    uint64_t until_ns; /* a network: what waits longer has failed; 0: for ever */
+    bool is_expired;   /* it did */
+    uint64_t clock_ns; /* paced: when a packet of time ... */
+    int64_t clock_us;  /* ... this is due; clock_ns 0: no packet yet */
 };
 
 /* `is_ordered`: packets of all streams will come in the order in which they are to be written, none is held back. */
@@ -39,5 +43,10 @@ int mux_core_check_place(const struct av *av, const char *output, const struct m
 /* mux_open.c: for video_mux.c. */
 int mux_open_output(
     struct video_mux *mux, const char *output, const AVFormatContext *input, struct warn warn, struct fm_error *error);
+
+/* mux_live.c. FFmpeg asks while it waits for a network. */
+int mux_live_interrupted(void *mux);
+void mux_live_begin(struct video_mux *mux); /* before what may wait */
+double mux_live_patience_s(const struct video_mux *mux);
 
 #endif

@@ -121,12 +121,6 @@ static int add_defaults(struct video_mux *mux, const AVFormatContext *input, AVD
     return status;
 }
 
-static int interrupted(void *arg)
-{
-    const struct video_mux *mux = arg;
-    return mux->params.cancelled && mux->params.cancelled(mux->params.cancelled_arg);
-}
-
 static int set_url(struct video_mux *mux, const char *prefix, const char *rest, struct fm_error *error)
 {
     const size_t size = strlen(prefix) + strlen(rest) + 1;
@@ -152,7 +146,7 @@ static int open_place(struct video_mux *mux, const char *output, AVDictionary **
     } else {
         code = set_url(mux, "", c->url, error);
     }
-    mux->out->interrupt_callback = (AVIOInterruptCB){.callback = interrupted, .opaque = mux};
+    mux->out->interrupt_callback = (AVIOInterruptCB){.callback = mux_live_interrupted, .opaque = mux};
     if (c->is_network) (void) av->avformat_network_init();
     if (code != FM_OK || (c->format->flags & AVFMT_NOFILE)) return code;
     av_load_listen();

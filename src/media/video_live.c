@@ -53,6 +53,7 @@ int video_live_again(struct video_source *s, struct fm_error *error)
         l->broken = false;
         l->shifting = true;
         l->gap_ns = core_now_ns() - l->heard_ns;
+        s->stats.gap_ms = (int64_t) (l->gap_ns / 1000000);
         s->draining = s->decoder_done = false;
         s->stats.end[0] = 0;
         return FM_OK;

@@ -119,6 +119,7 @@ static int failed(struct video_mux *mux, int status, struct fm_error *error)
     char reason[256];
     mux->is_failed = true;
     av_load_reason(status, reason, sizeof reason);
+    if (mux->is_expired) snprintf(reason, sizeof reason, "nobody took anything for %g seconds", mux_live_patience_s(mux));
     if (mux->params.cancelled && mux->params.cancelled(mux->params.cancelled_arg))
         return core_fail(error, FM_ERR_CANCELLED, "cancelled");
     const int code = av_load_code(status);
@@ -163,6 +164,7 @@ static int put(struct video_mux *mux, AVStream *stream, AVRational base, int64_t
     p->time_base = stream->time_base;
     p->pos = -1;
     av_load_listen();
+    mux_live_begin(mux);
     int status;
     if (mux->is_ordered) {
         status = av->av_write_frame(mux->out, p);
@@ -290,6 +292,7 @@ int video_mux_finish(struct video_mux *mux, char *warnings, size_t warnings_size
         if (mux->tracks[i].audio) code = drain_audio(mux, &mux->tracks[i], NULL, error);
     if (code != FM_OK) return code;
     av_load_listen();
+    mux_live_begin(mux);
     mux->has_header = false;
     status = av->av_write_trailer(mux->out);
     if (status >= 0 && mux->out->pb && mux->out->pb->error < 0) status = mux->out->pb->error;
@@ -309,6 +312,8 @@ void video_mux_close(struct video_mux **out)
     *out = NULL;
     if (!mux) return;
     const struct av *av = mux->av;
+    mux_live_begin(mux);
+    if (mux->has_header && mux->container.is_rtp) (void) av->av_write_trailer(mux->out); /* nothing else ends its connection */
     if (mux->out && mux->out->pb && !(mux->container.format->flags & AVFMT_NOFILE)) (void) av->avio_closep(&mux->out->pb);
     if (mux->out) av->avformat_free_context(mux->out);
     if (mux->has_file) still_file_abandon(&mux->file);

@@ -6,6 +6,7 @@
 #ifndef FM_MEDIA_VIDEO_MUX_H
 #define FM_MEDIA_VIDEO_MUX_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,6 +48,8 @@ struct video_mux_params {
     /* Width of a pixel against its height when the input's no longer fits; 0/1: as the coded stream says. */
     struct media_ratio sample_aspect;
     int64_t interleave_us;        /* how far streams may lie apart before a packet is written without its neighbours; 0: 10 s */
+    bool paced;                   /* the input comes faster than it happens: see video_mux_wait */
+    int timeout_ms;               /* a network peer that takes nothing for so long has failed; 0: 15000; -1: never */
     bool (*cancelled)(void *arg); /* asked before each packet; NULL: never */
     void *cancelled_arg;
     void (*progress)(void *arg, int64_t packets); /* video packets written so far, now and then; NULL: none */
@@ -90,6 +93,10 @@ int video_mux_open(const char *output, const struct coded_stream *stream, const 
 /* Does the mux want packets of this stream of the input? */
 bool video_mux_wants(const struct video_mux *mux, int input_stream);
 int video_mux_video(struct video_mux *mux, const struct coded_packet *packet, struct fm_error *error);
+/* Peers that show what comes as it comes (RTMP, RTSP, SRT, UDP) get a paced video's packets no sooner than they happen: sleeps until
+ * this one is due, or *cancel. For others, returns at once. To be called before video_mux_video, without the lock that guards the mux. */
+void video_mux_wait(struct video_mux *mux, const struct coded_packet *packet, const atomic_bool *cancel);
+bool video_mux_paces(const struct video_mux *mux); /* does it ever sleep? */
 /* A packet of the input, in its stream's time base; packets that are not wanted are ignored. The packet stays the caller's. */
 int video_mux_other(struct video_mux *mux, const struct media_packet *packet, struct fm_error *error);
 /* Everything was given: writes what is held back and gives a file its name. FM_OK or why the result is not whole (then there is none).

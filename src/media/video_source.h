@@ -55,10 +55,11 @@ struct video_source_stats {
     int64_t frames;        /* handed out */
     int64_t damaged;       /* of these, frames where the decoder missed something */
     int64_t decode_errors; /* packets that the decoder refused */
-    int64_t faults;        /* places where the container is damaged, and something may be missing: `fault` says how, the first time */
+    int64_t faults; /* places where the container is damaged, and something may be missing: `fault` says how, the first time */
     char fault[160];
-    int64_t resized;       /* frames of another size or format than the first: brought to it */
+    int64_t resized; /* frames of another size or format than the first: brought to it */
     int64_t reconnects;
+    int64_t gap_ms;   /* nothing came for so long before the last reconnection */
     bool ended_early; /* the file breaks off, or reading failed: `end` says how */
     char end[160];
     int64_t bytes; /* packets read, compressed */

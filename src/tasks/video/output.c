@@ -160,6 +160,7 @@ static int open_mux(struct video_output *o, const struct coded_stream *stream, s
     struct video_mux_params m = mux_params(o);
     m.cancelled = is_cancelled;
     m.cancelled_arg = o;
+    m.paced = !v->info->live;
     if (o->is_file) m.overwrite = true; /* of the name that it has until it is whole */
     return video_mux_open(o->is_file ? o->partial : v->params.output, stream, video_source_container(v->source), &m, &o->mux,
         o->warnings, sizeof o->warnings, error);
@@ -227,6 +228,7 @@ static int take_packets(struct video_output *o, struct fm_error *error)
             code = checkpoint(o, &packet, error);
             if (code == FM_OK) code = packet_log_packet(o->log, &packet, error);
         } else {
+            video_mux_wait(o->mux, &packet, &o->v->cancel);
             pthread_mutex_lock(&o->lock);
             code = video_mux_video(o->mux, &packet, error);
             pthread_mutex_unlock(&o->lock);
@@ -379,6 +381,11 @@ const char *video_output_journal(const struct video_output *o)
 const char *video_output_warnings(const struct video_output *o)
 {
     return o->warnings;
+}
+
+bool video_output_paces(const struct video_output *o)
+{
+    return o->mux && video_mux_paces(o->mux);
 }
 
 const char *video_output_encoder(const struct video_output *o)

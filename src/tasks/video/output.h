@@ -40,6 +40,7 @@ void video_output_close(struct video_output **output); /* accepts NULL contents,
 const char *video_output_journal(const struct video_output *o);
 const char *video_output_warnings(const struct video_output *o);
 const char *video_output_encoder(const struct video_output *o);
+bool video_output_paces(const struct video_output *o); /* frames are taken no sooner than they happen */
 uint64_t video_output_bytes(const struct video_output *o);
 uint64_t video_output_busy_ns(const struct video_output *o);
 
