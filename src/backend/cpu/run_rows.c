@@ -410,25 +410,40 @@ static int padded_source(int at, int size, int mode)
     return -1;
 }
 
+/* Columns [x0, x1) of a row that lie beside the picture; src NULL: above or below it, where there is only the constant. */
+static void pad_beside(const struct cpu_call *call, const float *src, float *dst, int lanes, int width, int x0, int x1)
+{
+    const int mode = call->step->u.pad.mode, left = call->step->u.pad.left;
+    for (int x = x0; x < x1; x++) {
+        const int from = src ? padded_source(x - left, width, mode) : -1;
+        for (int l = 0; l < lanes; l++)
+            dst[(ptrdiff_t) x * lanes + l] = from < 0 ? call->step->u.pad.value : src[(ptrdiff_t) from * lanes + l];
+    }
+}
+
+static int between(int v, int low, int high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
 int cpu_run_pad(const struct cpu_call *call)
 {
     const struct backend_session *s = call->session;
     const int from = in_value(call, 0), to = call->shape->out[0], lanes = lanes_of(call, to);
     const struct plan_value *p = cpu_plan_value(s, from);
-    const int mode = call->step->u.pad.mode, left = call->step->u.pad.left;
+    const int left = call->step->u.pad.left, first = between(left, call->x0, call->x1);
+    const int end = between(left + p->width, first, call->x1);
     for (int y = call->y0; y < call->y1; y++) {
-        const int from_y = padded_source(y - call->step->u.pad.top, p->height, mode);
+        const int from_y = padded_source(y - call->step->u.pad.top, p->height, call->step->u.pad.mode);
         float *dst = cpu_row(s, to, call->picture, y);
         for (int b = 0; b < p->blocks; b++, dst += cpu_block(s, to)) {
             const float *src = from_y < 0 ? NULL : cpu_row(s, from, call->picture, from_y) + b * cpu_block(s, from);
-            for (int x = call->x0; x < call->x1; x++) {
-                const int from_x = padded_source(x - left, p->width, mode);
-                float *pixel = dst + (ptrdiff_t) x * lanes;
-                if (src && from_x >= 0)
-                    memcpy(pixel, src + (ptrdiff_t) from_x * lanes, (size_t) lanes * sizeof *pixel);
-                else
-                    for (int l = 0; l < lanes; l++) pixel[l] = call->step->u.pad.value;
-            }
+            pad_beside(call, src, dst, lanes, p->width, call->x0, src ? first : call->x1);
+            if (!src) continue;
+            if (end > first)
+                memcpy(dst + (ptrdiff_t) first * lanes, src + (ptrdiff_t) (first - left) * lanes,
+                    (size_t) (end - first) * (size_t) lanes * sizeof *dst);
+            pad_beside(call, src, dst, lanes, p->width, end, call->x1);
         }
     }
     clear_margins(call, to);
