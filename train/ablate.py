@@ -60,12 +60,16 @@ VARIANTS = {
     "a quarter of the batch, then all of it, three times the steps":
         changed(stages=((0.60, 32, 4, "l1"), (0.85, 48, 4, "l1"), (1.00, 48, 16, "l2"))),
     "without averaging": changed(average=0.0),
-    "half the rate": changed(rate=1e-3),
-    "twice the rate": changed(rate=4e-3),
+    "half the rate": changed(),
+    "twice the rate": changed(),
+    "SOAP": changed(),
+    "SOAP, five times the rate": changed(),
+    "SOAP, plain convolutions, five times the rate": changed(dict(wide=0)),
     "no short way": changed(make=Blind),
     "ReLU for PReLU": changed(make=Relu),
     "half of the target from rt14": changed(),
 }
+RATES = {"half the rate": 1e-3, "twice the rate": 4e-3, "five times the rate": 1e-2}
 
 
 class Trial(train.Training):
@@ -87,10 +91,15 @@ class Trial(train.Training):
             return (large + self.teacher(small)) / 2
 
 
+def cycle_of(variant, steps):
+    rate = next((rate for words, rate in RATES.items() if words in variant), 2e-3)
+    return networks.Cycle(steps, rate, "soap" if "SOAP" in variant else "adam")
+
+
 def trial(variant, steps):
     for words, times in (("four times the steps", 4), ("three times the steps", 3)):
         steps *= times if words in variant else 1
-    networks.RECIPES["trial"] = dataclasses.replace(VARIANTS[variant], first_cycle=steps)
+    networks.RECIPES["trial"] = dataclasses.replace(VARIANTS[variant], cycles=(cycle_of(variant, steps),))
     training, started = Trial(variant), time.process_time()
     while training.step < steps:
         training.advance()

@@ -163,10 +163,14 @@ def training_of(name):
     path = os.path.join(LOGS, name + ".csv")
     with open(path) as file:
         rows = list(csv.DictReader(file))
-    first = networks.RECIPES[name].first_cycle
     cycles = int(rows[-1]["cycle"])
-    steps = sum(first << c for c in range(cycles - 1)) + int(rows[-1]["step"])
+    steps = networks.RECIPES[name].steps(cycles - 1) + int(rows[-1]["step"])
     return steps, float(rows[-1]["seconds"]) / 3600, cycles
+
+
+def cycle_text(cycle):
+    method = {"adam": "Adam", "soap": "SOAP"}[cycle.method]
+    return f"{cycle.steps:,} by {method} from {cycle.rate:g}" + (", batch norm fixed" if cycle.fixed else "")
 
 
 def recipe_text(name):
@@ -178,8 +182,9 @@ def recipe_text(name):
         kind = {"l1": "mean absolute error", "l2": "root mean square error of each crop"}[loss]
         stages.append(f"{share - until:.0%} of a cycle {batch} crops of {crop}x{crop}, {kind}")
         until = share
-    yield f"- {steps:,} steps in {cycles} cycle{'s' if cycles > 1 else ''} (warm-up, cosine from {recipe.rate:g}" + (f", then {recipe.later_rate:g}" if cycles > 1 else "") + f"): {'; '.join(stages)}."
-    yield "- Adam (0.9, 0.99); running average of the weights (0.999); eight flips and turns" + ("" if name.startswith("piper") else "; collapsible blocks 128 wide") + "."
+    yield f"- {steps:,} steps in {cycles} cycle{'s' if cycles > 1 else ''}, each with warm-up and cosine: {'; '.join(cycle_text(recipe.cycle(n)) for n in range(cycles))}."
+    yield f"- In a cycle: {'; '.join(stages)}. (How this came about: `train/README.md`.)"
+    yield "- Running average of the weights (0.999); eight flips and turns" + ("" if name.startswith("piper") else "; collapsible blocks 128 wide") + "."
     if recipe.start:
         yield f"- It began with the weights of `{recipe.start}`, where shapes agree."
     if recipe.clips:

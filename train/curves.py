@@ -15,10 +15,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#3
 
 def curve(path):
     name = os.path.splitext(os.path.basename(path))[0]
-    first = networks.RECIPES[name].first_cycle
+    recipe = networks.RECIPES[name]
     with open(path) as file:
         rows = list(csv.DictReader(file))
-    return name, [(sum(first << c for c in range(int(r["cycle"]) - 1)) + int(r["step"]), float(r["kodak_psnr"])) for r in rows]
+    return name, [(recipe.steps(int(r["cycle"]) - 1) + int(r["step"]), float(r["kodak_psnr"])) for r in rows]
 
 
 def plot(curves):

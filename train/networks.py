@@ -197,36 +197,54 @@ class Enlarged(nn.Module):
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """A whole training with warm-up, cosine and fine-tuning. A later one starts from what the one before left and ends better; what
+    every cycle leaves can be shipped."""
+    steps: int
+    rate: float            # at the top of the cosine
+    method: str = "soap"   # or adam, which all networks began with: it takes three times the steps (README.md)
+    fixed: bool = False    # batch norm does in training what it does later: statistics as the cycle before left them
+
+
+def adam(steps, rate):
+    return Cycle(steps, rate, "adam")
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained. A cycle is a whole training with warm-up, cosine and fine-tuning; each later one starts
-    from the one before, is twice as long and ends better; what every cycle leaves can be shipped."""
+    """How a network is made and trained."""
     make: object
     arguments: dict
-    first_cycle: int = 8000        # steps; cycle n has first_cycle << n
-    rate: float = 2e-3             # Adam's, at the top of the first cycle
-    later_rate: float = 1e-3       # at the top of later ones
+    cycles: tuple                  # those that come after them are like the last
     stages: tuple = ((0.50, 32, 16, "l1"), (0.85, 48, 16, "l1"), (1.00, 48, 16, "l2"))  # until that share of a cycle: crop, batch, loss
     start: str = None              # begins with the weights of this network's first cycle, where their shapes are the same
     ratios: tuple = (2,)           # of enlargement; a crop is of the size above at 2, and of the same size enlarged at others
     average: float = 0.999         # weight of what was before in the running average of the weights
     clips: bool = False            # trained on frames that went through H.264
 
+    def cycle(self, number):
+        return self.cycles[min(number, len(self.cycles) - 1)]
+
+    def steps(self, cycles):
+        """Of that many cycles."""
+        return sum(self.cycle(number).steps for number in range(cycles))
+
 
 NINE, FOURTEEN = dict(width=16, hidden=3, first=5, last=5), dict(width=16, hidden=6)
 RECIPES = {
-    "rt3": Recipe(Ladder, dict(width=8, hidden=5)),
-    "rt9": Recipe(Ladder, NINE),
-    "rt14": Recipe(Ladder, FOURTEEN),
-    "rt27": Recipe(Ladder, dict(width=16, hidden=11)),
-    "rt105": Recipe(Ladder, dict(width=32, hidden=11), first_cycle=5000, rate=1e-3, later_rate=5e-4),
-    "piper": Recipe(Piper, dict(), first_cycle=5000, rate=1e-3, later_rate=5e-4),
-    "rt14-x3": Recipe(Ladder, dict(scale=3, **FOURTEEN), first_cycle=3000, start="rt14", ratios=(3,)),
-    "rt14-x4": Recipe(Ladder, dict(scale=4, **FOURTEEN), first_cycle=3000, start="rt14", ratios=(4,)),
-    "piper-x3": Recipe(Piper, dict(scale=3), first_cycle=250, rate=5e-4, start="piper", ratios=(3,)),
-    "piper-x4": Recipe(Piper, dict(scale=4), first_cycle=250, rate=5e-4, start="piper", ratios=(4,)),
-    "ivs": Recipe(Enlarged, dict(), first_cycle=5000, ratios=(Fraction(3, 2), 2, 3)),
-    "rt9-h264": Recipe(Ladder, NINE, first_cycle=4000, rate=1e-3, start="rt9", clips=True),
-    "rt14-h264": Recipe(Ladder, FOURTEEN, first_cycle=4000, rate=1e-3, start="rt14", clips=True),
+    "rt3": Recipe(Ladder, dict(width=8, hidden=5), (adam(8000, 2e-3), Cycle(8000, 5e-3))),
+    "rt9": Recipe(Ladder, NINE, (adam(8000, 2e-3), adam(16000, 1e-3), Cycle(8000, 5e-3))),
+    "rt14": Recipe(Ladder, FOURTEEN, (adam(8000, 2e-3), adam(16000, 1e-3), Cycle(8000, 5e-3))),
+    "rt27": Recipe(Ladder, dict(width=16, hidden=11), (adam(8000, 2e-3), Cycle(8000, 5e-3))),
+    "rt105": Recipe(Ladder, dict(width=32, hidden=11), (adam(5000, 1e-3), Cycle(8000, 3e-3))),
+    "piper": Recipe(Piper, dict(), (adam(5000, 1e-3), Cycle(5000, 2e-3, fixed=True))),
+    "rt14-x3": Recipe(Ladder, dict(scale=3, **FOURTEEN), (adam(3000, 2e-3), Cycle(3000, 5e-3)), start="rt14", ratios=(3,)),
+    "rt14-x4": Recipe(Ladder, dict(scale=4, **FOURTEEN), (adam(3000, 2e-3), Cycle(3000, 5e-3)), start="rt14", ratios=(4,)),
+    "piper-x3": Recipe(Piper, dict(scale=3), (adam(250, 5e-4), Cycle(1000, 1e-3, fixed=True)), start="piper", ratios=(3,)),
+    "piper-x4": Recipe(Piper, dict(scale=4), (adam(250, 5e-4), Cycle(1000, 1e-3, fixed=True)), start="piper", ratios=(4,)),
+    "ivs": Recipe(Enlarged, dict(), (adam(5000, 2e-3), Cycle(5000, 5e-3)), ratios=(Fraction(3, 2), 2, 3)),
+    "rt9-h264": Recipe(Ladder, NINE, (adam(4000, 1e-3), Cycle(4000, 3e-3)), start="rt9", clips=True),
+    "rt14-h264": Recipe(Ladder, FOURTEEN, (adam(4000, 1e-3), Cycle(4000, 3e-3)), start="rt14", clips=True),
 }
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait spinning would take the cores from everybody
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its products are small
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ import torch
 import data
 import networks
 import pictures
+import soap
 
 WARM_UP = 300  # steps, a tenth of a short cycle at most
 LAST_RATE = 0.01
@@ -87,8 +89,8 @@ class Training:
         self.network = networks.make(name).to(device, memory_format=torch.channels_last)
         self.average = networks.make(name).to(device)
         self.average.load_state_dict(self.network.state_dict())
-        self.adam = torch.optim.Adam(self.network.parameters(), lr=0, betas=(0.9, 0.99))
         self.cycle, self.step, self.taken, self.seconds = 0, 0, 0, 0.0
+        self.begin_cycle()
         self.crops = [data.Crops(self.network.colour, data.name_of(ratio, self.recipe.clips), ratio, device)
                       for ratio in self.recipe.ratios]
         self.resume()
@@ -100,8 +102,22 @@ class Training:
             return
         state = load_weights(self.average, self.name)
         self.network.load_state_dict(state["network"])
-        self.adam.load_state_dict(state["adam"])
         self.cycle, self.step, self.taken, self.seconds = state["at"]
+        self.begin_cycle()
+        if self.step:
+            self.optimiser.load_state_dict(state["optimiser"])
+
+    def now(self):
+        return self.recipe.cycle(self.cycle)
+
+    def begin_cycle(self):
+        if self.now().method == "adam":
+            self.optimiser = torch.optim.Adam(self.network.parameters(), lr=0, betas=(0.9, 0.99))
+        else:
+            self.optimiser = soap.Soap(self.network.parameters())
+        for module in self.network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.train(not self.now().fixed)
 
     def begin_with(self, path):
         """Takes what has the same name and shape."""
@@ -113,20 +129,19 @@ class Training:
         self.average.load_state_dict(own)
 
     def save(self):
-        state = {"network": self.network.state_dict(), "average": self.average.state_dict(), "adam": self.adam.state_dict(),
+        state = {"network": self.network.state_dict(), "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict(),
                  "at": (self.cycle, self.step, self.taken, self.seconds)}
         path = file_of(self.name, ".pt")
         torch.save(state, path + ".part")
         os.replace(path + ".part", path)
 
     def length(self):
-        return self.recipe.first_cycle << self.cycle
+        return self.now().steps
 
     def rate(self):
-        top = self.recipe.later_rate if self.cycle else self.recipe.rate
         share = self.step / self.length()
         cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
-        return top * cosine * min(1, (self.step + 1) / min(WARM_UP, self.length() / 10))
+        return self.now().rate * cosine * min(1, (self.step + 1) / min(WARM_UP, self.length() / 10))
 
     def target(self, small, large):
         return large
@@ -147,13 +162,13 @@ class Training:
         small, large = crops.batch(self.taken, batch, int(crop * 2 / crops.ratio) if self.network.before else crop)
         if self.network.before:
             small = enlarged(small, large.shape[-2:])
-        for group in self.adam.param_groups:
+        for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         result = self.network(small.contiguous(memory_format=torch.channels_last))
         loss = self.loss(result, self.target(small, large), kind)
-        self.adam.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.adam.step()
+        self.optimiser.step()
         self.step, self.taken = self.step + 1, self.taken + 1
         keep = min(self.recipe.average, self.taken / (self.taken + 10))
         with torch.no_grad():
@@ -165,6 +180,7 @@ class Training:
         state = {"average": self.average.state_dict(), "at": (self.cycle, self.step, self.taken, self.seconds)}
         torch.save(state, file_of(self.name, f"-cycle{self.cycle + 1}.pt"))
         self.cycle, self.step = self.cycle + 1, 0
+        self.begin_cycle()
         self.save()
 
 
