@@ -7,37 +7,21 @@
 Needs `vips` (libvips-tools). Networks come from ../shared/data/models (FM_SHARED names another ../shared); parts without theirs are skipped."""
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 
-root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-networks = os.path.join(os.environ.get("FM_SHARED", os.path.join(root, "..", "shared")), "data", "models")
+from bench_kit import cores, end, line, machine, measured, root, shared, skip
+
+networks = os.path.join(shared, "data", "models")
 realesr = os.path.join(networks, "realesr-animevideov3", "realesr-animevideov3-x2.param")
 acnet = os.path.join(networks, "acnet", "acnet_gan.onnx")
 shipped = os.path.join(root, "models", "lanczos2x.onnx")
-cores = len(os.sched_getaffinity(0))
 program = ""
-counts = {"reached": 0, "MISSED": 0, "skipped": 0}
-
-
-def line(what, figure, bar, reached):
-    """reached: None for a figure without a bar"""
-    verdict = "" if reached is None else "reached" if reached else "MISSED"
-    if verdict:
-        counts[verdict] += 1
-    print(f"   {what:<58} {figure:>26}   {bar:<14} {verdict}", flush=True)
-
-
-def skip(what, path):
-    counts["skipped"] += 1
-    print(f"   {what:<58} {'skipped: no ' + os.path.basename(path):>26}", flush=True)
 
 
 def picture(path, width, height, seed=0):
@@ -57,17 +41,6 @@ def picture(path, width, height, seed=0):
             file.write(np.clip(samples, 0, 255).astype(np.uint8).tobytes())
     subprocess.run(["vips", "copy", plain, path + "[compression=6]"], check=True)
     os.remove(plain)
-
-
-def measured(*command):
-    """(wall seconds, processor seconds, peak bytes) of a process that must succeed"""
-    start = time.monotonic()
-    child = os.posix_spawn(shutil.which(command[0]) or command[0], command, os.environ)
-    _, status, used = os.wait4(child, 0)
-    wall = time.monotonic() - start
-    if status:
-        sys.exit(f"bench_stills: {' '.join(command)}: failed")
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def upscale(source, result, *more):
@@ -183,13 +156,11 @@ def main():
     wanted = [int(text) for text in sys.argv[2:]] or range(1, len(parts) + 1)
     if not shutil.which("vips"):
         sys.exit("bench_stills: vips is not there (Debian: libvips-tools)")
-    name = next((text.split(":")[1].strip() for text in open("/proc/cpuinfo") if text.startswith("model name")), platform.machine())
-    print(f"{name}, {cores} processors; others keep {os.getloadavg()[0]:.1f} of them busy at the start", flush=True)
+    machine()
     for number in wanted:
         with tempfile.TemporaryDirectory(prefix="framemill-stills-") as folder:
             parts[number - 1](folder)
-    print("{reached} reached, {MISSED} missed, {skipped} skipped".format(**counts))
-    return 1 if counts["MISSED"] else 0
+    return end()
 
 
 sys.exit(main())
