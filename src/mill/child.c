@@ -38,7 +38,12 @@ static int child_start(struct shared *s, int worker, const struct mill_child *ch
 {
     struct fm_error said = {.code = FM_OK};
     if (!child->worker_start) return FM_OK;
-    const int code = child->worker_start(child->user, worker, (size_t) s->head->bundle_bytes, &said);
+    const struct mill_site site = {.brief = s->brief,
+        .brief_bytes = (size_t) s->head->brief_bytes,
+        .bundle_bytes = (size_t) s->head->bundle_bytes,
+        .stride = s->stride,
+        .stopping = &s->ring->stopping};
+    const int code = child->worker_start(child->user, worker, &site, &said);
     if (code >= 0) return FM_OK;
     snprintf(s->note[worker].text, sizeof s->note[worker].text, "%.159s", said.code != FM_OK ? said.message : fm_err_name(code));
     atomic_store(&ring_worker(s->ring, worker)->broken, code);

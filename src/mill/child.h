@@ -9,14 +9,24 @@
 #ifndef FM_MILL_CHILD_H
 #define FM_MILL_CHILD_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "framemill/error.h"
 
+/* What the mill shares. Valid as long as mill_child_run runs. */
+struct mill_site {
+    const void *brief; /* of mill_params; aligned to a cache line */
+    size_t brief_bytes, bundle_bytes;
+    size_t stride;         /* from one slot's bundle to that of the next one by number (mill_slot.index) */
+    atomic_bool *stopping; /* the mill was stopped: nobody wants the slot any more, it may be given up */
+};
+
 struct mill_child {
     void *user;
     /* Before the first slot; may be NULL. Negative: the worker is left out for good, and the message becomes the reason. */
-    int (*worker_start)(void *user, int worker, size_t bundle_bytes, struct fm_error *error);
+    int (*worker_start)(void *user, int worker, const struct mill_site *site, struct fm_error *error);
     int (*process)(void *user, int worker, void *bundle); /* as in mill_params */
     void (*worker_stop)(void *user, int worker);          /* as in mill_params */
 };

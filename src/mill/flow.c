@@ -19,13 +19,18 @@ struct mill_pause {
     uint64_t since_ns;
 };
 
-static void mill_pause_sleep(struct mill_pause *pause, struct wait_event *event, uint32_t ticket)
+static void mill_pause_begin(struct mill_pause *pause)
 {
     if (!pause->has_begun) {
         pause->has_begun = true;
         pause->since_ns = core_now_ns();
         atomic_fetch_add(pause->waits, 1);
     }
+}
+
+static void mill_pause_sleep(struct mill_pause *pause, struct wait_event *event, uint32_t ticket)
+{
+    mill_pause_begin(pause);
     wait_sleep(event, ticket);
 }
 
@@ -154,6 +159,12 @@ static void mill_count_delivery(struct ring *ring)
 
 int mill_next(struct mill *mill, struct mill_slot **out)
 {
+    return mill_next_for(mill, UINT64_MAX, out);
+}
+
+int mill_next_for(struct mill *mill, uint64_t ns, struct mill_slot **out)
+{
+    const uint64_t begun = ns == UINT64_MAX ? 0 : core_now_ns();
     struct ring *const ring = mill->ring;
     struct mill_pause pause = {.waits = &ring->consumer_waits, .wait_ns = &ring->consumer_wait_ns};
     *out = NULL;
@@ -176,7 +187,14 @@ int mill_next(struct mill *mill, struct mill_slot **out)
             return mill_pause_end(&pause, FM_OK);
         }
         if (answer == ORDER_EMPTY && last) return mill_pause_end(&pause, FM_ERR_EOS);
-        mill_pause_sleep(&pause, &ring->order, ticket);
+        if (ns == UINT64_MAX) {
+            mill_pause_sleep(&pause, &ring->order, ticket);
+            continue;
+        }
+        mill_pause_begin(&pause);
+        const uint64_t passed = core_now_ns() - begun;
+        if (passed >= ns) return mill_pause_end(&pause, FM_ERR_AGAIN);
+        wait_sleep_for(&ring->order, ticket, ns - passed);
     }
 }
 

@@ -38,7 +38,10 @@ static void mill_add_notes(struct mill *mill, struct mill_metrics *m)
     double sum = 0;
     pthread_mutex_lock(&mill->lock);
     m->is_calibrating = mill->has_schedule && s->phase != SCHEDULE_RUN;
-    m->slots_used = mill->has_schedule ? s->limit : mill->params.slots;
+    m->slots_used = mill->has_schedule ? s->limit + mill->params.kept : mill->params.slots;
+    m->fps_alone = s->rate_alone;
+    m->fps_together = s->rate_all;
+    m->fps_chosen = m->is_calibrating ? 0 : s->rate_best;
     for (int i = 0; i < s->workers; i++) sum += s->worker[i].weight;
     for (int i = 0; i < mill->params.workers; i++) {
         const struct mill_note *const note = &mill->note[i];
@@ -58,6 +61,14 @@ static void mill_add_notes(struct mill *mill, struct mill_metrics *m)
         w->share = sum > 0 ? s->worker[i].weight / sum : 0;
     }
     pthread_mutex_unlock(&mill->lock);
+}
+
+bool mill_is_calibrating(struct mill *mill)
+{
+    pthread_mutex_lock(&mill->lock);
+    const bool is = mill->has_schedule && mill->schedule.phase != SCHEDULE_RUN;
+    pthread_mutex_unlock(&mill->lock);
+    return is;
 }
 
 /* Against the flow, so that no slot is counted further on than it is counted before. */

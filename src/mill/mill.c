@@ -21,7 +21,7 @@ static void mill_publish(struct mill *mill)
 {
     const struct schedule *const s = &mill->schedule;
     for (int i = 0; i < s->workers; i++) atomic_store(&ring_worker(mill->ring, i)->rests, !schedule_is_member(s, i));
-    atomic_store(&mill->ring->limit, (uint32_t) s->limit);
+    atomic_store(&mill->ring->limit, (uint32_t) (s->limit + mill->params.kept));
 }
 
 static void mill_wake_all(struct ring *ring)
@@ -195,6 +195,8 @@ static int mill_check(const struct mill_params *p, struct fm_error *error)
     if (!p->process && p->processes < p->workers) return core_fail(error, FM_ERR_ARGUMENT, "a mill needs something to do");
     if (p->processes && (!p->program || !p->program[0] || !p->bundle_bytes))
         return core_fail(error, FM_ERR_ARGUMENT, "worker processes need a program and bundles to share");
+    if (p->kept < 0 || p->kept >= p->slots)
+        return core_fail(error, FM_ERR_ARGUMENT, "a task cannot keep %d of %d slots", p->kept, p->slots);
     if (p->bundle_bytes && (p->make_bundle || p->free_bundle))
         return core_fail(error, FM_ERR_ARGUMENT, "bundles are either shared memory or made by the task");
     if (!(p->pace_fps >= 0 && p->pace_fps <= 1e6)) return core_fail(error, FM_ERR_ARGUMENT, "a pace of %g", p->pace_fps);
@@ -237,8 +239,9 @@ static int mill_make_ring(struct mill *mill, struct fm_error *error)
 {
     const struct mill_params *const p = &mill->params;
     if (p->processes) {
-        const int code = shared_create(&mill->shared, p->slots, p->workers, p->bundle_bytes, error);
+        const int code = shared_create(&mill->shared, p->slots, p->workers, p->bundle_bytes, p->brief_bytes, error);
         if (code != FM_OK) return code;
+        if (p->brief_bytes) memcpy(mill->shared.brief, p->brief, p->brief_bytes);
         mill->ring = mill->shared.ring;
     } else {
         mill->ring_bytes = ring_size(p->slots, p->workers);
@@ -269,7 +272,7 @@ static int mill_make_notes(struct mill *mill, struct fm_error *error)
     }
     mill->alive = p->workers;
     if (p->policy != MILL_WEIGHTED) return FM_OK;
-    if (schedule_open(&mill->schedule, p->workers, p->slots) != FM_OK) return core_fail_nomem(error, (size_t) p->workers);
+    if (schedule_open(&mill->schedule, p->workers, p->slots - p->kept) != FM_OK) return core_fail_nomem(error, (size_t) p->workers);
     mill->has_schedule = true;
     return FM_OK;
 }

@@ -67,12 +67,17 @@ struct mill_params {
     /* Not 0: a bundle is so many bytes, page-aligned and cleared, in memory shared with process workers, results included: no
      * pointers in it. make_bundle and free_bundle are NULL then. */
     size_t bundle_bytes;
+    int kept; /* slots that the task keeps for itself after mill_next, at most: not counted on by MILL_WEIGHTED. Below `slots` */
 
     int processes; /* the last so many of the workers are processes; needs bundle_bytes. FM_ERR_UNSUPPORTED but on Linux */
     /* The program and its arguments, NULL at the end, to which the mill adds two: a descriptor and the worker's number. The program
      * calls mill_child_run with them. Stays the caller's until mill_destroy. */
     const char *const *program;
-    int hang_ms;  /* a process longer than this at one slot is killed; 0: 10 s; negative: never */
+    const void *brief; /* what the task tells its processes: copied into the shared memory (mill/child.h); may be NULL */
+    size_t brief_bytes;
+    /* A process longer than this at one slot is killed; 0: 10 s; negative: never. Once it is known what slots take, ten times the
+     * longest is enough, and 3 s. */
+    int hang_ms;
     int start_ms; /* the same for worker_start; 0: 60 s; negative: never */
     int restarts; /* of each process, at most; one more is allowed for every 1000 slots it did; 0: 5; negative: none */
 };
@@ -103,9 +108,11 @@ struct mill_metrics {
     uint64_t worker_done[MILL_METRICS_WORKERS], worker_busy_ns[MILL_METRICS_WORKERS]; /* the first 64 */
     uint64_t restarts, redone;                                                        /* of processes; slots given to another */
     bool is_calibrating;
-    int slots_used;             /* the ring's, at most, as the schedule says */
-    double fps;                 /* delivered, from the first to the last */
-    uint64_t first_ns, last_ns; /* of delivery */
+    /* Slots a second, as calibration found them; 0: not yet, or with MILL_ANY. */
+    double fps_alone, fps_together, fps_chosen; /* of the best worker alone, of all of them at once, of those that work now */
+    int slots_used;                             /* the ring's, at most, as the schedule says */
+    double fps;                                 /* delivered, from the first to the last */
+    uint64_t first_ns, last_ns;                 /* of delivery */
     struct mill_worker_metrics worker[MILL_METRICS_WORKERS];
 };
 
@@ -128,6 +135,8 @@ void mill_finish(struct mill *mill); /* no more will be acquired; slots still he
  * what was submitted is still delivered (results FM_ERR_CANCELLED where no worker had begun), then FM_ERR_EOS, so that bundles
  * can be cleaned; a slot that the producer holds is waited for. Dropped and abandoned ids are left out. */
 int mill_next(struct mill *mill, struct mill_slot **out);
+/* The same, but waits no longer than that: FM_ERR_AGAIN. */
+int mill_next_for(struct mill *mill, uint64_t ns, struct mill_slot **out);
 /* Any thread, in any order. */
 void mill_release(struct mill *mill, struct mill_slot *slot);
 
@@ -136,6 +145,7 @@ void mill_stop(struct mill *mill);
 /* FM_OK, or why no worker is left (the mill has then stopped itself). Any thread. */
 int mill_get_failure(struct mill *mill, struct fm_error *error);
 void mill_get_metrics(struct mill *mill, struct mill_metrics *out); /* any thread, any time */
+bool mill_is_calibrating(struct mill *mill);                        /* likewise; with MILL_ANY never */
 
 enum mill_format { MILL_TABLE, MILL_JSON, MILL_PROMETHEUS };
 /* Writes the metrics as text, cut at `size` bytes and terminated (size 0: nothing is written); returns the length it has in full.

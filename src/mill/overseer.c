@@ -28,6 +28,8 @@ extern char **environ;
 
 #define OVERSEER_MS ((uint64_t) 1000000)
 #define OVERSEER_HANG_MS 10000
+#define OVERSEER_HANG_LEAST_MS 3000 /* once it is known what slots take */
+#define OVERSEER_HANG_TIMES 10      /* as long as the longest */
 #define OVERSEER_START_MS 60000
 #define OVERSEER_RESTARTS 5
 #define OVERSEER_SLOTS_PER_RESTART 1000
@@ -224,21 +226,39 @@ static void overseer_shoot(struct overseer_child *c)
     (void) kill(c->pid, SIGKILL);
 }
 
-/* The slot the worker is at: id + 1, or 0. */
+/* The slot the worker is at, or that waits for it and no other: id + 1, or 0. */
 static uint64_t overseer_slot_of(const struct ring *ring, int worker)
 {
+    uint64_t first = 0;
     for (uint32_t i = 0; i < ring->slots; i++) {
-        const uint64_t word = atomic_load(&ring->slot[i].word);
-        if (ring_word_state(word) == RING_READING && ring_word_worker(word) == worker) return ring_word_id(word) + 1;
+        const uint64_t word = atomic_load(&ring->slot[i].word), id = ring_word_id(word) + 1;
+        if (!(ring_word_state(word) & (RING_READING | RING_READY)) || ring_word_worker(word) != worker) continue;
+        if (!first || id < first) first = id;
     }
-    return 0;
+    return first;
+}
+
+/* What slots take is known when every slot of the ring was done twice: the first ones may have been light, while the heaviest of them
+ * holds all others up. */
+static uint64_t overseer_hang_ns(const struct overseer *o)
+{
+    struct ring *const ring = o->mill->ring;
+    uint64_t done = 0, longest = OVERSEER_HANG_LEAST_MS * OVERSEER_MS / OVERSEER_HANG_TIMES;
+    for (int i = 0; i < (int) ring->workers; i++) {
+        const struct ring_worker *const own = ring_worker(ring, i);
+        const uint64_t its = atomic_load(&own->longest_ns);
+        done += atomic_load(&own->done);
+        if (its > longest) longest = its;
+    }
+    const uint64_t enough = OVERSEER_HANG_TIMES * longest;
+    return o->hang_ns > enough && done >= 2 * (uint64_t) ring->slots ? enough : o->hang_ns;
 }
 
 /* `passed`: since the last look, cut so that time in which we did not run ourselves (a stopped job, a laptop asleep) is not charged. */
 static void overseer_watch(struct overseer *o, struct overseer_child *c, uint64_t passed)
 {
     const uint64_t at = c->is_ready ? overseer_slot_of(o->mill->ring, c->worker) : 0;
-    const uint64_t allowed = c->is_ready ? o->hang_ns : o->start_ns;
+    const uint64_t allowed = c->is_ready ? overseer_hang_ns(o) : o->start_ns;
     c->at_ns = c->at_id == at ? c->at_ns + passed : 0;
     c->at_id = at;
     if (!allowed || c->at_ns <= allowed || (c->is_ready && !at)) return;
@@ -318,6 +338,18 @@ static void overseer_start_again(struct overseer *o, struct overseer_child *c)
     if (!overseer_start_child(o, c)) overseer_mourn(o, c);
 }
 
+/* At the end: whoever has nothing to do should be gone soon, whoever is at a slot has as long as ever. */
+static void overseer_hurry(struct overseer *o)
+{
+    const uint64_t allowed = overseer_hang_ns(o), least = OVERSEER_HANG_LEAST_MS * OVERSEER_MS;
+    const uint64_t busy = allowed ? allowed : OVERSEER_HANG_MS * OVERSEER_MS, idle = busy < least ? busy : least;
+    for (int i = 0; i < o->children; i++) {
+        struct overseer_child *const c = &o->child[i];
+        const bool works = !c->is_ready || overseer_slot_of(o->mill->ring, c->worker);
+        if (c->pid && !c->is_shot && o->quit_ns > (works ? busy : idle)) overseer_shoot(c);
+    }
+}
+
 /* False: all is over and everyone is buried. */
 static bool overseer_round(struct overseer *o)
 {
@@ -335,9 +367,7 @@ static bool overseer_round(struct overseer *o)
         if (c->due_ns && c->due_ns <= now) overseer_start_again(o, c);
         any = any || c->pid;
     }
-    const uint64_t patience = o->hang_ns ? o->hang_ns : OVERSEER_HANG_MS * OVERSEER_MS;
-    for (int i = 0; quits && o->quit_ns > patience && i < o->children; i++)
-        if (o->child[i].pid && !o->child[i].is_shot) overseer_shoot(&o->child[i]);
+    if (quits) overseer_hurry(o);
     return any || !quits;
 }
 

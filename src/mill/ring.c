@@ -158,6 +158,7 @@ void ring_count(struct ring_worker *own, uint64_t id, int result, uint64_t busy_
     atomic_store(&own->failed_before, failed);
     atomic_store(&own->busy_before_ns, busy);
     atomic_store(&own->begun_id, id + 1);
+    if (busy_ns > atomic_load(&own->longest_ns)) atomic_store(&own->longest_ns, busy_ns);
     atomic_store(&own->busy_ns, busy + busy_ns);
     atomic_store(&own->done, done + 1);
     if (result < 0) atomic_store(&own->failed, failed + 1);

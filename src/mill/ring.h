@@ -59,6 +59,7 @@ struct ring_worker {
     _Atomic uint64_t start_ns, end_ns; /* of its readiness for work */
     _Atomic uint64_t since_ns;         /* start of the slot it is busy with */
     _Atomic uint64_t done, failed, busy_ns;
+    _Atomic uint64_t longest_ns; /* slot */
     /* the three as they were before slot begun_id - 1 was counted: what a dead worker's slot is taken back with */
     _Atomic uint64_t begun_id, done_before, failed_before, busy_before_ns;
     _Alignas(CORE_CACHE_LINE) struct wait_event wake; /* it sleeps here, when slots are meant for single workers */

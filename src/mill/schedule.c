@@ -149,10 +149,10 @@ static void schedule_explain(struct schedule *s, struct schedule_worker *w)
     if (w->reason[0]) return;
     const double mine = w->together * 1e3, reach = (s->slots > 1 ? s->slots - 1 : 1) / w->together;
     if (reach < s->rate_best * SCHEDULE_MARGIN)
-        snprintf(w->reason, sizeof w->reason, "%.1f ms a slot: too slow for a ring of %d slots, %.1f a second go without it", mine,
+        snprintf(w->reason, sizeof w->reason, "%.1f ms each: too slow for a ring of %d slots, %.1f a second go without it", mine,
             s->slots, s->rate_best);
     else
-        snprintf(w->reason, sizeof w->reason, "%.1f ms a slot: all together make %.1f a second, %.1f go without it", mine,
+        snprintf(w->reason, sizeof w->reason, "%.1f ms each: all together make %.1f a second, %.1f go without it", mine,
             s->rate_all, s->rate_best);
 }
 
@@ -271,10 +271,12 @@ static bool schedule_judge(struct schedule *s, uint64_t now_ns)
         s->size_best = 0;
         s->rate_all = schedule_rate(s, s->size, true);
         schedule_consider(s, s->size, true);
+        s->rate_alone = s->size == 1 ? s->rate_all : 0;
         if (s->size == 1) return schedule_run(s);
         schedule_try(s, SCHEDULE_TRY_BEST, 1, now_ns);
         return true;
     }
+    if (s->phase == SCHEDULE_TRY_BEST) s->rate_alone = schedule_rate(s, 1, false);
     schedule_consider(s, s->size, false);
     if (s->phase == SCHEDULE_TRY_BEST && best->together < schedule_median(best) * SCHEDULE_HINDERED) {
         /* nobody hinders the best: fewer would work as they did together, no need to try */
@@ -320,7 +322,7 @@ static bool schedule_note_trial(struct schedule *s, int worker, uint64_t begun_n
         w->sample[w->samples++] = seconds;
     if (schedule_is_hopeless(s, w)) {
         w->together = w->seconds = schedule_median(w);
-        snprintf(w->reason, sizeof w->reason, "%.1f ms a slot: too slow for a ring of %d slots", w->together * 1e3, s->slots);
+        snprintf(w->reason, sizeof w->reason, "%.1f ms each: too slow for a ring of %d slots", w->together * 1e3, s->slots);
         schedule_drop(s, worker);
         changed = true;
     }

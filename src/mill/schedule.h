@@ -58,6 +58,7 @@ struct schedule {
     int seen;                    /* slots done in this trial */
     uint64_t since_ns, quiet_ns; /* samples begin after both: the trial's begin, the end of what others were at */
     double rate_all;             /* slots a second in the trial of all */
+    double rate_alone;           /* ... of the best one alone */
     double rate_best;            /* ... and of the best set so far, of ... */
     int size_best;
     int ranked;                     /* workers in `rank` */

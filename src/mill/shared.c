@@ -61,14 +61,17 @@ static size_t shared_ring_at(void)
 /* From slots, workers and bundle_bytes, the rest. */
 static bool shared_lay_out(struct shared_head *head)
 {
-    size_t stride, bundles_at, all;
+    size_t stride, brief_at, brief_end, bundles_at, all;
     const size_t notes_at = shared_ring_at() + ring_size((int) head->slots, (int) head->workers);
     if (!shared_stride((size_t) head->bundle_bytes, &stride)) return false;
-    if (!shared_round(notes_at + head->workers * sizeof(struct shared_note), shared_page(), &bundles_at)) return false;
+    if (!shared_round(notes_at + head->workers * sizeof(struct shared_note), CORE_CACHE_LINE, &brief_at)) return false;
+    if (!core_add_size(brief_at, (size_t) head->brief_bytes, &brief_end)) return false;
+    if (!shared_round(brief_end, shared_page(), &bundles_at)) return false;
     if (!core_mul_size(stride, head->slots, &all) || !core_add_size(all, bundles_at, &all) || all > PTRDIFF_MAX) return false;
     head->magic = SHARED_MAGIC;
     head->layout = shared_layout();
     head->notes_at = notes_at;
+    head->brief_at = brief_at;
     head->bundles_at = bundles_at;
     head->stride = stride;
     head->bytes = all;
@@ -89,14 +92,18 @@ static void shared_find(struct shared *s)
     uint8_t *const base = (uint8_t *) s->head;
     s->ring = (struct ring *) (void *) (base + shared_ring_at());
     s->note = (struct shared_note *) (void *) (base + s->head->notes_at);
+    s->brief = base + s->head->brief_at;
     s->bundles = base + s->head->bundles_at;
     s->stride = (size_t) s->head->stride;
 }
 
-int shared_create(struct shared *s, int slots, int workers, size_t bundle_bytes, struct fm_error *error)
+int shared_create(struct shared *s, int slots, int workers, size_t bundle_bytes, size_t brief_bytes, struct fm_error *error)
 {
-    struct shared_head head = {
-        .slots = (uint32_t) slots, .workers = (uint32_t) workers, .bundle_bytes = bundle_bytes, .manager = getpid()};
+    struct shared_head head = {.slots = (uint32_t) slots,
+        .workers = (uint32_t) workers,
+        .bundle_bytes = bundle_bytes,
+        .brief_bytes = brief_bytes,
+        .manager = getpid()};
     *s = (struct shared){.descriptor = -1};
     if (!shared_lay_out(&head))
         return core_fail(error, FM_ERR_ARGUMENT, "%d slots of %zu bytes are more than an address space holds", slots, bundle_bytes);
@@ -121,11 +128,12 @@ int shared_create(struct shared *s, int slots, int workers, size_t bundle_bytes,
 /* Nothing is believed that does not follow from slots, workers and bytes. */
 static bool shared_is_sound(const struct shared_head *head, size_t bytes)
 {
-    struct shared_head own = {.slots = head->slots, .workers = head->workers, .bundle_bytes = head->bundle_bytes};
+    struct shared_head own = {
+        .slots = head->slots, .workers = head->workers, .bundle_bytes = head->bundle_bytes, .brief_bytes = head->brief_bytes};
     if (head->magic != SHARED_MAGIC || head->layout != shared_layout()) return false;
     if (head->slots < 1 || head->slots > RING_SLOTS_MAX || head->workers < 1 || head->workers > RING_WORKERS_MAX) return false;
     return shared_lay_out(&own) && own.bytes == bytes && head->bytes == bytes && own.notes_at == head->notes_at &&
-           own.bundles_at == head->bundles_at && own.stride == head->stride;
+           own.brief_at == head->brief_at && own.bundles_at == head->bundles_at && own.stride == head->stride;
 }
 
 int shared_attach(struct shared *s, int descriptor, struct fm_error *error)
@@ -157,11 +165,12 @@ void shared_close(struct shared *s)
 
 #else
 
-int shared_create(struct shared *s, int slots, int workers, size_t bundle_bytes, struct fm_error *error)
+int shared_create(struct shared *s, int slots, int workers, size_t bundle_bytes, size_t brief_bytes, struct fm_error *error)
 {
     (void) slots;
     (void) workers;
     (void) bundle_bytes;
+    (void) brief_bytes;
     *s = (struct shared){.descriptor = -1};
     return core_fail(error, FM_ERR_UNSUPPORTED, "this system shares no memory with worker processes");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory that a mill shares with its worker processes: the ring and the bundles, each bundle on pages of its own.
  *
- *     head | ring: slots, workers | notes, one of each worker | bundle 0 | bundle 1 | ...
+ *     head | ring: slots, workers | notes, one of each worker | brief | bundle 0 | bundle 1 | ...
  *
  * No pointers in it; each process maps it where it likes. Its size is sealed: nobody can cut it under the others. */
 #ifndef FM_MILL_SHARED_H
@@ -19,7 +19,7 @@
 
 struct shared_head {
     uint64_t magic, layout; /* layout: of this build, or the structures differ */
-    uint64_t bytes, notes_at, bundles_at, stride, bundle_bytes;
+    uint64_t bytes, notes_at, brief_at, bundles_at, stride, bundle_bytes, brief_bytes;
     uint32_t slots, workers;
     int64_t manager; /* the mill's process */
 };
@@ -34,12 +34,13 @@ struct shared {
     struct shared_head *head;
     struct ring *ring;
     struct shared_note *note; // [workers]
+    void *brief;              /* aligned to CORE_CACHE_LINE */
     uint8_t *bundles;
     size_t stride;
 };
 
 /* Cleared memory; the ring is the caller's to open. FM_OK, FM_ERR_NOMEM, FM_ERR_ARGUMENT (too much), FM_ERR_UNSUPPORTED. */
-int shared_create(struct shared *shared, int slots, int workers, size_t bundle_bytes, struct fm_error *error);
+int shared_create(struct shared *shared, int slots, int workers, size_t bundle_bytes, size_t brief_bytes, struct fm_error *error);
 /* Maps what a mill of this build made. FM_OK, FM_ERR_ARGUMENT, FM_ERR_NOMEM, FM_ERR_UNSUPPORTED. The descriptor is taken over in
  * any case. */
 int shared_attach(struct shared *shared, int descriptor, struct fm_error *error);

@@ -73,11 +73,11 @@ static void brood_die(int signal_)
 
 /* Some time after its start the worker is killed, wherever it is just then: even ones after some time of work, odd ones after some
  * time. No lifetime is as short as a slot. */
-CHECK_UNUSED static int brood_start_mortal(void *user, int worker, size_t bytes, struct fm_error *error)
+CHECK_UNUSED static int brood_start_mortal(void *user, int worker, const struct mill_site *site, struct fm_error *error)
 {
     struct timespec now;
     (void) user;
-    (void) bytes;
+    (void) site;
     (void) error;
     clock_gettime(CLOCK_MONOTONIC, &now);
     const unsigned random = (unsigned) (now.tv_nsec / 1000) * 2654435761u >> 16;
@@ -89,10 +89,23 @@ CHECK_UNUSED static int brood_start_mortal(void *user, int worker, size_t bytes,
     return 0;
 }
 
-CHECK_UNUSED static int brood_start_broken(void *user, int worker, size_t bytes, struct fm_error *error)
+#define BROOD_BRIEF "what a task tells its processes"
+
+CHECK_UNUSED static int brood_start_briefed(void *user, int worker, const struct mill_site *site, struct fm_error *error)
 {
     (void) user;
-    if (bytes != sizeof(struct egg)) return core_fail(error, FM_ERR_ARGUMENT, "bundles of %zu bytes", bytes);
+    (void) worker;
+    const bool right = site->brief_bytes == sizeof BROOD_BRIEF && memcmp(site->brief, BROOD_BRIEF, sizeof BROOD_BRIEF) == 0 &&
+                       (uintptr_t) site->brief % CORE_CACHE_LINE == 0 && site->stride >= site->bundle_bytes &&
+                       site->stride % 4096 == 0 && !atomic_load(site->stopping);
+    return right ? FM_OK : core_fail(error, FM_ERR_FORMAT, "a brief of %zu bytes", site->brief_bytes);
+}
+
+CHECK_UNUSED static int brood_start_broken(void *user, int worker, const struct mill_site *site, struct fm_error *error)
+{
+    (void) user;
+    if (site->bundle_bytes != sizeof(struct egg))
+        return core_fail(error, FM_ERR_ARGUMENT, "bundles of %zu bytes", site->bundle_bytes);
     return core_fail(error, FM_ERR_FORMAT, "net.onnx of worker %d is \"damaged\"", worker);
 }
 
@@ -109,6 +122,7 @@ CHECK_UNUSED static bool brood_child(int argc, char **argv, int *code)
         for (;;) pause();
     if (strcmp(mode, "mortal") == 0) child.worker_start = brood_start_mortal;
     if (strcmp(mode, "broken") == 0) child.worker_start = brood_start_broken;
+    if (strcmp(mode, "briefed") == 0) child.worker_start = brood_start_briefed;
     if (strcmp(mode, "unlike") == 0) child.user = &slowness;
     *code = mill_child_run(atoi(argv[3]), atoi(argv[4]), &child, &error) == FM_OK ? 0 : 1;
     return true;

@@ -165,6 +165,26 @@ static int at_once(void *user, int worker, void *bundle)
 }
 
 /* No faster; how much slower is the machine's affair. */
+static void a_wait_has_an_end(void)
+{
+    struct yard y = {.work = 0};
+    struct mill_slot *in, *out = NULL;
+    if (!yard_open(&y, 2, 1)) return;
+    const uint64_t begun = core_now_ns();
+    CHECK_INT(mill_next_for(y.mill, 20000000, &out), FM_ERR_AGAIN);
+    CHECK(out == NULL && core_now_ns() - begun >= 20000000);
+    CHECK_INT(mill_next_for(y.mill, 0, &out), FM_ERR_AGAIN);
+    CHECK_INT(mill_acquire(y.mill, &in), FM_OK);
+    CHECK_INT(mill_next_for(y.mill, 0, &out), FM_ERR_AGAIN);
+    mill_submit(y.mill, in);
+    CHECK_INT(mill_next_for(y.mill, UINT64_MAX - 1, &out), FM_OK);
+    CHECK(out == in);
+    if (out) mill_release(y.mill, out);
+    mill_finish(y.mill);
+    CHECK_INT(mill_next_for(y.mill, 0, &out), FM_ERR_EOS);
+    yard_close(&y);
+}
+
 static void a_pace_is_not_exceeded(void)
 {
     const struct mill_params params = {.slots = 4, .workers = 1, .process = at_once, .pace_fps = 200};
@@ -441,6 +461,7 @@ int main(void)
     RUN(workers_end_when_all_is_finished);
     RUN(nothing_to_do);
     RUN(abandoned_house);
+    RUN(a_wait_has_an_end);
     RUN(a_pace_is_not_exceeded);
     RUN(a_stop_does_not_wait_for_the_pace);
     RUN(stopped_at_any_moment);

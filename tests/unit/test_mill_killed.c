@@ -73,6 +73,51 @@ static void hung_at_the_end(void)
     CHECK(b.mill == NULL);
 }
 
+/* One that is stopped while it has nothing to do, and for which slots are meant then. */
+static void stopped_while_idle(void)
+{
+    struct brood b = {.mill = NULL};
+    struct mill_params params = brood_params(&b, "works", 10, 2);
+    struct mill_slot slot = {.worker = -1};
+    params.policy = MILL_WEIGHTED;
+    params.hang_ms = 200;
+    params.restarts = 50;
+    if (!brood_open(&b, &params)) return;
+    for (int i = 0; i < 200 && mill_is_calibrating(b.mill); i++) {
+        for (int k = 0; k < 4; k++) brood_send(&b, (struct egg){.sleep_us = 1000});
+        for (int k = 0; k < 4; k++) brood_expect(&b, FM_OK, NULL);
+    }
+    CHECK(!mill_is_calibrating(b.mill));
+    brood_send(&b, (struct egg){.sleep_us = 1000});
+    brood_expect(&b, FM_OK, &slot);
+    const struct egg *const e = slot.bundle;
+    (void) kill(e->pid, SIGSTOP);
+    const uint64_t sent = b.next;
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 4; k++) brood_send(&b, (struct egg){.turns = 10});
+        for (int k = 0; k < 4; k++) brood_expect(&b, FM_OK, NULL);
+    }
+    mill_finish(b.mill);
+    brood_expect_end(&b);
+    brood_check_sums(&b, sent + 8);
+    CHECK_HAS(brood_metrics(&b).worker[slot.worker].reason, "hung at slot");
+    mill_destroy(&b.mill);
+}
+
+/* Once it is known what slots take, nobody waits as long for one that hangs as was allowed at first. */
+static void known_slots_hang_sooner(void)
+{
+    struct brood b = {.mill = NULL};
+    struct mill_params params = brood_params(&b, "works", 4, 2);
+    params.hang_ms = 3600 * 1000;
+    if (!brood_open(&b, &params)) return;
+    for (int i = 0; i < 12; i++) brood_send(&b, (struct egg){.turns = 10}), brood_expect(&b, FM_OK, NULL);
+    brood_send(&b, (struct egg){.hangs = 1});
+    brood_expect(&b, FM_OK, NULL);
+    CHECK_INT(brood_metrics(&b).redone, 1);
+    mill_destroy(&b.mill);
+}
+
 /* A slot that kills whoever touches it does not take the mill with it. */
 static void a_slot_that_kills_everyone(void)
 {
@@ -195,6 +240,8 @@ int main(int argc, char **argv)
     RUN(killed_at_the_last_slot);
     RUN(hung_in_mid_slot);
     RUN(hung_at_the_end);
+    RUN(stopped_while_idle);
+    RUN(known_slots_hang_sooner);
     RUN(a_slot_that_kills_everyone);
     RUN(restarts_run_out);
     RUN(killed_at_any_moment);

@@ -76,6 +76,29 @@ static void bundles_start_on_pages(void)
     }
 }
 
+static void processes_are_told(void)
+{
+    struct brood b = {.mill = NULL};
+    char brief[] = BROOD_BRIEF;
+    struct mill_params params = brood_params(&b, "briefed", 3, 1);
+    params.brief = brief;
+    params.brief_bytes = sizeof brief;
+    if (!brood_open(&b, &params)) return;
+    memset(brief, 0, sizeof brief); /* it was copied */
+    brood_send(&b, (struct egg){.turns = 1});
+    brood_expect(&b, FM_OK, NULL);
+    mill_destroy(&b.mill);
+    b.next = 0;
+    params.brief_bytes = 0;
+    if (!brood_open(&b, &params)) return;
+    brood_send(&b, (struct egg){.turns = 1});
+    brood_expect(&b, FM_ERR_DEVICE, NULL);
+    struct fm_error error;
+    CHECK_INT(mill_get_failure(b.mill, &error), FM_ERR_DEVICE);
+    CHECK_HAS(error.message, "a brief of 0 bytes");
+    mill_destroy(&b.mill);
+}
+
 static void threads_and_processes_together(void)
 {
     struct brood b = {.mill = NULL};
@@ -402,6 +425,7 @@ int main(int argc, char **argv)
     }
     RUN(processes_do_the_work);
     RUN(bundles_start_on_pages);
+    RUN(processes_are_told);
     RUN(threads_and_processes_together);
     RUN(unlike_processes_are_weighed);
     RUN(overload_drops_the_oldest);

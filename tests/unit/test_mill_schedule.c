@@ -178,7 +178,7 @@ static void who_hinders_the_others_is_left_out(void)
     sim_run(&s, 30000);
     CHECK(schedule_is_member(&s.schedule, 0) && schedule_is_member(&s.schedule, 1));
     CHECK(!schedule_is_member(&s.schedule, 2));
-    CHECK_HAS(s.schedule.worker[2].reason, "ms a slot");
+    CHECK_HAS(s.schedule.worker[2].reason, "ms each");
     CHECK_MSG(sim_fps(&s) > 55, "%.2f fps", sim_fps(&s));
     sim_close(&s);
 }
