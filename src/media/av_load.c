@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "core/error.h"
 
@@ -44,6 +45,14 @@ static void listen(void *context, int level, const char *format, va_list args)
     if (line[0]) memcpy(said, line, sizeof said);
 }
 
+/* SRT's library, which libavformat brings along where it has one, writes to standard error by itself. What matters comes as an error. */
+static void hush(void *handle)
+{
+    void (*set_level)(int) = NULL;
+    *(void **) &set_level = dlsym(handle, "srt_setloglevel");
+    if (set_level) set_level(LOG_CRIT);
+}
+
 static bool open_library(struct group *group, const char *soname, const struct symbol *symbols, size_t n)
 {
     void *handle = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
@@ -62,6 +71,7 @@ static bool open_library(struct group *group, const char *soname, const struct s
         group->code = FM_ERR_UNSUPPORTED;
         return false;
     }
+    hush(handle);
     return true;
 }
 

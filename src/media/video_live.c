@@ -32,6 +32,13 @@ static int connect_once(struct video_source *s, struct fm_error *error)
     return video_source_open_decoder(s, error);
 }
 
+/* The time at which the new connection begins. */
+static int64_t after_gap(const struct video_source *s)
+{
+    const AVRational base = {s->info.time_base.num, s->info.time_base.den};
+    return s->av->av_rescale_q(s->live.end_us + (int64_t) (s->live.gap_ns / 1000), AV_TIME_BASE_Q, base);
+}
+
 int video_live_again(struct video_source *s, struct fm_error *error)
 {
     struct video_break *l = &s->live;
@@ -54,6 +61,7 @@ int video_live_again(struct video_source *s, struct fm_error *error)
         l->shifting = true;
         l->gap_ns = core_now_ns() - l->heard_ns;
         s->stats.gap_ms = (int64_t) (l->gap_ns / 1000000);
+        if (l->end_us != INT64_MIN) s->guess = after_gap(s); /* of a first frame without a time */
         s->draining = s->decoder_done = false;
         s->stats.end[0] = 0;
         return FM_OK;

@@ -223,7 +223,7 @@ static void describe_frame(struct video_source *s, const struct video_frame *fra
 
 static int no_frame(const struct video_source *s, struct fm_error *error)
 {
-    if (s->first_pts != INT64_MIN && s->info.from_us != INT64_MIN)
+    if (s->first_pts != INT64_MIN && s->info.from_us != INT64_MIN && !s->past_end)
         return core_fail(
             error, FM_ERR_ARGUMENT, "%s: it ends before %g s, where the piece wanted begins", s->name, s->params.start_s);
     if (s->first_pts != INT64_MIN) return core_fail(error, FM_ERR_ARGUMENT, "%s: no frame within the piece wanted", s->name);
