@@ -197,10 +197,10 @@ def attempt(case):
     return outcome
 
 
-def main(cases):
-    """Runs every case, or those named, two at a time."""
+def main(cases, at_once=2):
+    """Runs every case, or those named, some at a time."""
     wanted = [name for name in sys.argv[2:] if not name.startswith("--")]
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         outcomes = list(pool.map(attempt, [case for case in cases if not wanted or case.__name__ in wanted]))
     print(", ".join(f"{outcomes.count(kind)} {kind}" for kind in ("passed", "failed", "skipped")))
     sys.exit(1 if "failed" in outcomes or not outcomes else 0)
