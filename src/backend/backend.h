@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/threads.h"
+#include "frame/bitmap.h"
 #include "frame/rect.h"
 #include "framemill/error.h"
 #include "framemill/tensor.h"
@@ -53,6 +54,7 @@ struct backend_call {
     void (*progress)(void *user, double share); /* may be NULL */
     void *user;
     const struct backend_region *region; /* NULL: everything. Else both arrays are the caller's */
+    const struct bitmap *only; /* pixels of output 0 that are wanted, NULL: all; what the others hold is undefined. Not with region */
 };
 
 struct backend {
@@ -69,6 +71,8 @@ struct backend {
     bool (*can_region)(const struct backend_program *program);
     struct rect (*region_need)(const struct backend_program *program, struct rect out);
     size_t (*region_bytes)(const struct backend_program *program, int out_w, int out_h);
+    /* Whether single pixels can be chosen (`spread`, call->only). Any thread. */
+    bool (*can_choose)(const struct backend_program *program);
 
     /* The session runs on `pool`, which outlives it. It holds little at first: memory comes with the first run that needs it and is
      * kept, or at once by session_warm, for whole runs. A run that finds no memory gives back what it had; smaller ones may follow. */
@@ -77,6 +81,8 @@ struct backend {
     void (*session_destroy)(struct backend_session **session);
     int (*submit)(struct backend_session *session, const struct backend_call *call, uint64_t *ticket, struct fm_error *error);
     int (*wait)(struct backend_session *session, uint64_t ticket, struct fm_error *error);
+    /* Which pixels of the output may differ by a bit when these pixels of the input do. FM_OK or FM_ERR_NOMEM. */
+    int (*spread)(struct backend_session *session, const struct bitmap *changed, struct bitmap *may_differ);
     void (*set_profile)(struct backend_session *session, bool on);
     double (*step_seconds)(const struct backend_session *session, int step);
 };

@@ -105,3 +105,58 @@ void changes_find(
     split_rows(pool, c->rows, 1, (size_t) c->width * (size_t) c->height / 16, changes_part, &job);
     c->same = atomic_load(&job.same);
 }
+
+/* ---- pixel by pixel ---- */
+
+static uint64_t difference(const uint8_t *a, const uint8_t *b, size_t bytes)
+{
+    uint64_t va = 0, vb = 0;
+    memcpy(&va, a, bytes);
+    memcpy(&vb, b, bytes);
+    return va ^ vb;
+}
+
+/* A bit for each of eight bytes, or four 16-bit words, that is not 0: what is carried into its highest bit, gathered by a product. */
+static uint64_t mask_bytes(uint64_t v)
+{
+    const uint64_t low = 0x7f7f7f7f7f7f7f7f, high = ((v & low) + low) | v;
+    return (high & ~low) * 0x0002040810204081 >> 56;
+}
+static uint64_t mask_words(uint64_t v)
+{
+    const uint64_t low = 0x7fff7fff7fff7fff, high = ((v & low) + low) | v;
+    return (high & ~low) * 0x0000200040008001 >> 60;
+}
+
+void changes_pixels(const struct video_frame *before, const struct video_frame *now, struct bitmap *changed)
+{
+    assert(changed->width == now->width && changed->height == now->height);
+    const bool wide = video_sample_bytes(now->format) == 2;
+    const size_t bytes = (size_t) now->width << wide, per_word = wide ? 128 : 64;
+    for (int y = 0; y < now->height; y++) {
+        const uint8_t *a = before->plane[0] + y * before->stride[0], *b = now->plane[0] + y * now->stride[0];
+        uint64_t *row = bitmap_row(changed, y);
+        for (size_t at = 0; at < bytes; row++) {
+            const size_t end = bytes - at < per_word ? bytes : at + per_word;
+            uint64_t word = 0;
+            for (int shift = 0; at < end; at += 8, shift += wide ? 4 : 8) {
+                const uint64_t v = end - at >= 8 ? difference(a + at, b + at, 8) : difference(a + at, b + at, end - at);
+                if (v) word |= (wide ? mask_words(v) : mask_bytes(v)) << shift;
+            }
+            *row = word;
+        }
+    }
+}
+
+#define GUESS_ROWS 16 /* of so many, one is looked at */
+
+double changes_guess(const struct video_frame *before, const struct video_frame *now)
+{
+    const size_t bytes = (size_t) now->width * (size_t) video_sample_bytes(now->format);
+    int64_t same = 0, all = 0;
+    for (int y = GUESS_ROWS / 2 < now->height ? GUESS_ROWS / 2 : 0; y < now->height; y += GUESS_ROWS) {
+        const uint8_t *a = before->plane[0] + y * before->stride[0], *b = now->plane[0] + y * now->stride[0];
+        for (size_t at = 0; at < bytes; at += 8, all++) same += !difference(a + at, b + at, bytes - at < 8 ? bytes - at : 8);
+    }
+    return (double) same / (double) all;
+}

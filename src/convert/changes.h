@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/threads.h"
+#include "frame/bitmap.h"
 #include "frame/video.h"
 
 struct changes {
@@ -30,6 +31,13 @@ void changes_release(struct changes *c);
 void changes_find(struct changes *c, struct pool *pool, uint32_t cpu_flags, const struct video_frame *before,
                   const struct video_frame *now);
 void changes_none(struct changes *c); /* forgets: no tile is the same */
+
+/* ---- pixel by pixel ---- */
+
+/* Marks the samples of plane 0 that are not the same in two frames of one format and of the bitmap's size. */
+void changes_pixels(const struct video_frame *before, const struct video_frame *now, struct bitmap *changed);
+/* About which share of plane 0 is the same, from a look at few of its rows: a hundredth of the work. */
+double changes_guess(const struct video_frame *before, const struct video_frame *now);
 
 static inline bool changes_is_same(const struct changes *c, int column, int row)
 {

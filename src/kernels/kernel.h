@@ -58,6 +58,9 @@ struct conv_task {
     const float *const *residual;  /* like out, or NULL */
     ptrdiff_t in_block, out_block, residual_block; /* floats from one channel block (plane) to the next */
     int rows, x0, x1;
+    /* Algorithms that may lead: a grid's first cells may begin before the picture. `rows` then counts from the cells' first row and so do in
+     * and out, but out[i] for i < lead_y is not touched; x0 may be negative, what is written there is cleared by the caller. */
+    int lead_y;
     void *scratch;                 /* scratch_bytes, aligned to 64, private to the thread */
 };
 
@@ -75,6 +78,7 @@ struct conv_algorithm {
     enum rows_layout in, out;
     int rows;                       /* output rows of one task (the last task of a picture may have fewer): the grid in y */
     bool any_row;                   /* a task may start at any row and gives the same bits; else at multiples of `rows` only */
+    bool may_lead;                  /* the grid may begin before the picture (conv_task.lead_y) */
     int grid_x;                     /* tasks start at columns that are multiples of this */
     int chunk_x;                    /* a good number of columns for one call (a multiple of grid_x) */
     int reach_left, reach_right;    /* columns read beyond the exact need [x0*s - pad_x, (x1-1)*s - pad_x + (k-1)*d], worst case */

@@ -319,7 +319,7 @@ SIMD_INLINE void wino_multiply(const int alpha, const struct wino_blocks *b, int
 struct wino_output {
     float *out[6];            /* rows at the first tile's first column of the block */
     const float *residual[6];
-    int rows, columns;        /* of the picture, from the first tile's first */
+    int first, rows, columns; /* of the picture, from the first tile's first; rows before `first` lie before it */
     bool add, add_first;      /* a residual; before the activation */
     enum kernel_act act;
     vf bias, a, b, slope, live; /* live: 1 in lanes that hold channels, 0 in padding */
@@ -346,7 +346,7 @@ SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum ke
     }
     const int columns = w->columns - x < tile ? w->columns - x : tile;
     const int next = x + tile < w->columns ? x + tile : x; /* its lines are fetched early: stores that miss would wait in a row */
-    for (int y = 0; y < w->rows; y++) {
+    for (int y = w->first; y < w->rows; y++) {
         vf o[6];
         wino_at(alpha, tile, half[y], true, w->bias, o);
         if (w->add && w->add_first) {
@@ -401,6 +401,7 @@ SIMD_INLINE void wino_output(const int alpha, const int tile, const struct wino_
 /* What all blocks of a task share. */
 static void wino_output_init(struct wino_output *w, const struct conv_packed *packed, const struct conv_task *task)
 {
+    w->first = task->lead_y;
     w->rows = task->rows;
     w->add = task->residual != NULL;
     w->add_first = packed->epilogue.residual_before_act;
@@ -420,7 +421,7 @@ static void wino_output_block(struct wino_output *w, const struct conv_packed *p
     w->bias = vf_load(packed->bias + block * VL);
     if (packed->slope) w->slope = vf_load(packed->slope + block * VL);
     w->columns = task->x1 - x;
-    for (int y = 0; y < task->rows; y++) {
+    for (int y = task->lead_y; y < task->rows; y++) {
         w->out[y] = task->out[y] + block * task->out_block + (ptrdiff_t) x * VL;
         if (w->add) w->residual[y] = task->residual[y] + block * task->residual_block + (ptrdiff_t) x * VL;
     }
@@ -494,7 +495,7 @@ static double wino_cost(const struct conv_shape *s, int alpha, int tile)
     }                                                                                                                              \
     extern const struct conv_algorithm K(name_);                                                                                   \
     const struct conv_algorithm K(name_) = {                                                                                       \
-        .name = WINO_NAME(name_, KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_BLOCKED, .rows = tile, .grid_x = tile,               \
+        .name = WINO_NAME(name_, KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_BLOCKED, .rows = tile, .may_lead = true, .grid_x = tile, \
         .chunk_x = WINO_TILES_MAX * tile, .reach_left = 0, .reach_right = tile - 1,                                                \
         .fits = name_##_fits, .cost = name_##_cost, .packed_bytes = name_##_packed_bytes, .pack = name_##_pack,                    \
         .scratch_bytes = name_##_scratch_bytes, .run = name_##_run,                                                                \

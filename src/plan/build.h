@@ -30,6 +30,17 @@ static inline int plan_round_up(int64_t a, int64_t grid, int limit)
     return up > limit ? limit : (int) up;
 }
 
+/* Rows or columns of the first cell that lie before a region of the step's output that starts at `at`: only where the grid's first cell is
+ * cut by the picture's edge. */
+static inline int plan_lead_y(const struct plan_step *step, int at)
+{
+    return at == 0 ? step->lead_y : 0;
+}
+static inline int plan_lead_x(const struct plan_step *step, int at)
+{
+    return at == 0 ? step->lead_x : 0;
+}
+
 /* Fills in the offsets of all values that live in the arena; tasks wait for the end of what lay there before. */
 int plan_place(struct arena *arena, struct plan_value *values, int n_values, const struct plan_step *steps, struct plan_task *tasks,
     int n_tasks, size_t *arena_bytes, struct fm_error *error);

@@ -59,7 +59,7 @@ static void cut_tasks(struct builder *b)
             }
             continue;
         }
-        const int width = out->x1 - out->x0;
+        const int width = out->x1 - out->x0 + plan_lead_x(step, out->x0);
         cut_row(step, width, b->threads);
         const int pieces = (width + step->chunk_x - 1) / step->chunk_x;
         int times = (b->threads + pieces - 1) / pieces;
@@ -78,7 +78,7 @@ static void task_range(const struct builder *b, int s, int row, int *picture, in
     const int rows = plan_region_rows(out);
     *picture = row / rows;
     *y0 = out->y0 + row % rows;
-    *y1 = *y0 + b->task_rows[s];
+    *y1 = *y0 - plan_lead_y(&b->step[s], *y0) + b->task_rows[s];
     if (*y1 > out->y1) *y1 = out->y1;
 }
 
@@ -174,11 +174,12 @@ static bool add_task(struct builder *b, int s)
     } else {
         const struct plan_value *out = &b->value[step->out[0]];
         task_range(b, s, b->next_row[s], &task->picture, &task->y0, &task->y1);
-        const int rows = task->y1 - task->y0, width = out->x1 - out->x0;
+        const int rows = task->y1 - task->y0, lead_y = plan_lead_y(step, task->y0), lead_x = plan_lead_x(step, out->x0);
+        const int width = out->x1 - out->x0;
         task->chunk_rows = step->grid_y;
         task->chunk_x = step->chunk_x;
-        task->chunks_y = (rows + step->grid_y - 1) / step->grid_y;
-        task->chunks_x = (width + step->chunk_x - 1) / step->chunk_x;
+        task->chunks_y = (lead_y + rows + step->grid_y - 1) / step->grid_y;
+        task->chunks_x = (lead_x + width + step->chunk_x - 1) / step->chunk_x;
         for (int r = 0; r < rows; r++) b->writer[step->out[0]][b->next_row[s] + r] = b->n_tasks;
         b->next_row[s] += rows;
     }

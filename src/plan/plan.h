@@ -25,9 +25,10 @@
 struct plan_map {
     bool whole; /* all of it, whatever is asked */
     int num, den, lo, hi;
+    bool edge; /* coordinates outside are those of the nearest edge; else they are not read */
 };
-#define PLAN_SAME ((struct plan_map) { false, 1, 1, 0, 0 })
-#define PLAN_WHOLE ((struct plan_map) { true, 1, 1, 0, 0 })
+#define PLAN_SAME ((struct plan_map) { false, 1, 1, 0, 0, false })
+#define PLAN_WHOLE ((struct plan_map) { true, 1, 1, 0, 0, false })
 
 /* A value. The first part is the caller's, the second is filled in by plan_build. */
 struct plan_value {
@@ -59,6 +60,7 @@ struct plan_step {
     bool whole;         /* one task that makes everything (its inputs are taken whole too) */
     int pieces;         /* whole steps: how many calls share the task, at most PLAN_CHUNKS_MAX (0: one); they come as chunks_y */
     int grid_y, grid_x; /* tasks are as large as these; in a whole output and on the grid they start at multiples */
+    int lead_y, lead_x; /* the grid's first row or column of cells begins so much before the picture, less than a cell; not with any_row */
     bool any_row;       /* the result does not depend on where tasks start: regions need not start at multiples of grid_y */
     int chunk_x;        /* a good number of columns for one call */
 };
@@ -67,7 +69,8 @@ struct plan_task {
     int step, picture;
     int y0, y1;             /* output rows, in the picture */
     int wait;               /* all tasks up to this index must be complete; -1: none */
-    int chunk_rows, chunk_x; /* pieces of the task: chunks_y x chunks_x, at most PLAN_CHUNKS_MAX */
+    /* pieces of the task: chunks_y x chunks_x, at most PLAN_CHUNKS_MAX; the first of a picture are shorter by the step's lead */
+    int chunk_rows, chunk_x;
     int chunks_y, chunks_x;
 };
 

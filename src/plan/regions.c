@@ -21,6 +21,10 @@ void plan_map_range(const struct plan_map *map, int o0, int o1, int limit, int *
     *i0 = first < 0 ? 0 : first > limit ? limit : (int) first;
     *i1 = last + 1 < 0 ? 0 : last + 1 > limit ? limit : (int) (last + 1);
     if (*i1 < *i0) *i1 = *i0;
+    if (map->edge && *i0 == *i1) {
+        if (*i0 == limit) *i0 = limit - 1;
+        *i1 = *i0 + 1;
+    }
 }
 
 static void widen(struct plan_value *v, int x0, int x1, int y0, int y1)
@@ -44,6 +48,15 @@ static void at_least_one(int *i0, int *i1, int limit)
     *i1 = *i0 + 1;
 }
 
+/* Widens [*first, *end) to whole cells of a grid that begins `lead` before the picture. */
+static void to_grid(int grid, int lead, int limit, int *first, int *end)
+{
+    *first -= (*first + lead) % grid;
+    if (*first < 0) *first = 0;
+    const int up = (int) (((int64_t) *end + lead + grid - 1) / grid * grid - lead);
+    *end = up > limit ? limit : up;
+}
+
 /* From the outputs back: what each value must hold. Regions start on the grid of the step that makes them. */
 void plan_find_regions(struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps,
     const struct plan_want *wants, int n_wants, bool on_grid)
@@ -61,10 +74,8 @@ void plan_find_regions(struct plan_value *values, int n_values, const struct pla
                 widen(out, 0, out->width, 0, out->height);
             } else {
                 const int grid_y = step->any_row && !on_grid ? 1 : step->grid_y;
-                out->x0 -= out->x0 % step->grid_x;
-                out->y0 -= out->y0 % grid_y;
-                out->x1 = plan_round_up(out->x1, step->grid_x, out->width);
-                out->y1 = plan_round_up(out->y1, grid_y, out->height);
+                to_grid(step->grid_x, step->lead_x, out->width, &out->x0, &out->x1);
+                to_grid(grid_y, step->lead_y, out->height, &out->y0, &out->y1);
             }
         }
         const struct plan_value *out = &values[step->out[0]];

@@ -174,6 +174,42 @@ int session_region_run(struct session_work *w, struct rect out, struct rect in, 
         w, &(struct backend_call){.inputs = &x, .outputs = &y, .cancel = cancel, .region = can ? &region : NULL}, error);
 }
 
+/* ---- chosen pixels ---- */
+
+bool session_can_choose(const struct prepared *p)
+{
+    return p->backend->can_choose && p->backend->can_choose(p->program);
+}
+
+static bool fits(const struct bitmap *b, struct rect picture)
+{
+    return b->width == picture.w && b->height == picture.h;
+}
+
+int session_spread(struct session_work *w, const struct bitmap *changed, struct bitmap *may_differ, struct fm_error *error)
+{
+    const struct prepared *p = w->prepared;
+    if (!session_can_choose(p)) return core_fail(error, FM_ERR_UNSUPPORTED, "the network runs on whole pictures only");
+    if (!fits(changed, picture_in(p)) || !fits(may_differ, picture_out(p)))
+        return core_fail(error, FM_ERR_ARGUMENT, "a map of pixels has not the size of the picture");
+    return p->backend->spread(w->session, changed, may_differ) < 0 ? core_fail_nomem(error, 0) : FM_OK;
+}
+
+int session_choice_run(struct session_work *w, const struct bitmap *only, const float *input, float *output, atomic_bool *cancel,
+    struct fm_error *error)
+{
+    const struct prepared *p = w->prepared;
+    const struct graph *g = p->specialised;
+    const struct rect whole_in = picture_in(p), whole_out = picture_out(p);
+    if (!session_can_choose(p)) return core_fail(error, FM_ERR_UNSUPPORTED, "the network runs on whole pictures only");
+    if (!fits(only, whole_out)) return core_fail(error, FM_ERR_ARGUMENT, "a map of pixels has not the size of the picture");
+    float *from;
+    memcpy(&from, &input, sizeof from); /* the call's tensors are not const; inputs are only read */
+    const struct fm_tensor x = array_of(&g->value[g->input[0]], whole_in, from);
+    struct fm_tensor y = array_of(&g->value[g->output[0]], whole_out, output);
+    return session_work_run(w, &(struct backend_call){.inputs = &x, .outputs = &y, .cancel = cancel, .only = only}, error);
+}
+
 /* ---- inputs ---- */
 
 void session_default_inputs(const struct graph *graph, struct fm_tensor *inputs)

@@ -62,6 +62,19 @@ size_t session_region_bytes(const struct prepared *p, int out_w, int out_h);
 int session_region_run(struct session_work *work, struct rect out, struct rect in, const float *input, float *output, atomic_bool *cancel,
                        struct fm_error *error);
 
+/* Whether single pixels of the output can be chosen. */
+bool session_can_choose(const struct prepared *p);
+
+/* Which pixels of the output may come out with other bits when pixels of the input changed; the others will not. It is more than the
+ * network's field says: a cell of an algorithm's grid is rounded together. Bitmaps of the pictures' sizes. Cost: less than a hundredth
+ * of a run. FM_ERR_UNSUPPORTED, FM_ERR_ARGUMENT (sizes), FM_ERR_NOMEM. */
+int session_spread(struct session_work *work, const struct bitmap *changed, struct bitmap *may_differ, struct fm_error *error);
+
+/* Makes the chosen pixels of the output, with the bits of a whole run; the others are undefined. Work is what the chosen pixels need, once:
+ * no halo is computed twice, however they lie. Arrays are of the whole pictures. Errors as session_spread and session_region_run. */
+int session_choice_run(struct session_work *work, const struct bitmap *only, const float *input, float *output, atomic_bool *cancel,
+                       struct fm_error *error);
+
 /* Fills an input list with sizes where the graph leaves them open: 64 x 64 pictures, 1 elsewhere. inputs: room for n_inputs. */
 void session_default_inputs(const struct graph *graph, struct fm_tensor *inputs);
 

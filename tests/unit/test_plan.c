@@ -52,6 +52,8 @@ static struct plan_step *add_step(struct net *n, int out, int n_in, const struct
         .grid_x = 1 + (int) draw(6),
         .grid_y = 1 + (int) draw(6),
         .any_row = draw(2)};
+    if (draw(2)) s->lead_x = (int) draw((uint32_t) s->grid_x);
+    if (draw(2) && !s->any_row) s->lead_y = (int) draw((uint32_t) s->grid_y);
     s->chunk_x = s->grid_x * (1 + (int) draw(40));
     n->n_steps++;
     return s;
@@ -75,14 +77,14 @@ static void random_step(struct net *n)
     case 1:
     case 2: { /* a window */
         const int reach = (int) draw(4), shift = (int) draw(3);
-        in[0].x = in[0].y = (struct plan_map){false, 1, 1, -reach, reach + shift - 1};
+        in[0].x = in[0].y = (struct plan_map){false, 1, 1, -reach, reach + shift - 1, false};
         out = add_value(n, false, p, h, w);
         want_margins(&n->value[from], reach, reach + shift + 7);
         add_step(n, out, 1, in);
         break;
     }
     case 3: /* a strided window */
-        in[0].x = in[0].y = (struct plan_map){false, 2, 1, -1, 1};
+        in[0].x = in[0].y = (struct plan_map){false, 2, 1, -1, 1, false};
         out = add_value(n, false, p, (h + 1) / 2, (w + 1) / 2);
         want_margins(&n->value[from], 1, 2);
         add_step(n, out, 1, in);
@@ -90,10 +92,11 @@ static void random_step(struct net *n)
     case 4: { /* larger */
         const int r = 2 + (int) draw(2);
         if (h * r > 300) return;
-        in[0].x = in[0].y = (struct plan_map){false, 1, r, 0, 0};
+        in[0].x = in[0].y = (struct plan_map){false, 1, r, 0, 0, false};
         out = add_value(n, false, p, h * r, w * r);
         struct plan_step *s = add_step(n, out, 1, in);
         s->grid_x = s->grid_y = r;
+        s->lead_x = s->lead_y = 0;
         s->chunk_x = r * 20;
         break;
     }
@@ -130,7 +133,7 @@ static void random_step(struct net *n)
     default: { /* a crop */
         const int cut = 1 + (int) draw(3);
         if (h <= 2 * cut || w <= 2 * cut) return;
-        in[0].x = in[0].y = (struct plan_map){false, 1, 1, cut, cut};
+        in[0].x = in[0].y = (struct plan_map){false, 1, 1, cut, cut, false};
         out = add_value(n, false, p, h - 2 * cut, w - 2 * cut);
         add_step(n, out, 1, in);
     }
@@ -275,12 +278,18 @@ static void check_pieces(struct machine *m, int t)
     }
     if (task->chunk_rows % step->grid_y || task->chunk_x % step->grid_x) fault(m, t, "its pieces are off the grid");
     const int grid_y = step->any_row && m->pace == PLAN_AT_ONCE ? 1 : step->grid_y;
-    if (out->x0 % step->grid_x || out->y0 % grid_y || (task->y0 - out->y0) % step->grid_y) fault(m, t, "starts off the grid");
-    if (task->chunk_rows * (task->chunks_y - 1) >= task->y1 - task->y0 || task->chunk_rows * task->chunks_y < task->y1 - task->y0)
+    /* cells begin at multiples less the lead; the first one of the picture is cut */
+    if (out->x0 && (out->x0 + step->lead_x) % step->grid_x) fault(m, t, "starts off the grid");
+    if (out->y0 && (out->y0 + step->lead_y) % grid_y) fault(m, t, "starts off the grid");
+    const int cut_y = task->y0 == 0 ? step->lead_y : 0, cut_x = out->x0 == 0 ? step->lead_x : 0;
+    const int from = out->y0 == 0 ? -step->lead_y : out->y0;
+    if ((task->y0 - cut_y - from) % step->grid_y) fault(m, t, "starts off the grid");
+    const int rows = cut_y + task->y1 - task->y0, columns = cut_x + out->x1 - out->x0;
+    if (task->chunk_rows * (task->chunks_y - 1) >= rows || task->chunk_rows * task->chunks_y < rows)
         fault(m, t, "its pieces do not make its rows");
-    if (task->chunk_x * (task->chunks_x - 1) >= out->x1 - out->x0 || task->chunk_x * task->chunks_x < out->x1 - out->x0)
+    if (task->chunk_x * (task->chunks_x - 1) >= columns || task->chunk_x * task->chunks_x < columns)
         fault(m, t, "its pieces do not make its columns");
-    if (task->y1 < out->height && (task->y1 % grid_y)) fault(m, t, "ends off the grid inside the picture");
+    if (task->y1 < out->height && (task->y1 + step->lead_y) % grid_y) fault(m, t, "ends off the grid inside the picture");
 }
 
 static void run_task(struct machine *m, int t)
@@ -425,7 +434,7 @@ static void chain(struct net *n, int layers, int height, int width)
     add_value(n, true, 1, height, width);
     n->value[0].external = true;
     for (int i = 0; i < layers; i++) {
-        const struct plan_input in = {i, {false, 1, 1, -1, 1}, {false, 1, 1, -1, 1}};
+        const struct plan_input in = {i, {false, 1, 1, -1, 1, false}, {false, 1, 1, -1, 1, false}};
         const int out = add_value(n, false, 1, height, width);
         n->value[out].lanes = 8, n->value[out].blocks = 8;
         struct plan_step *s = add_step(n, out, 1, &in);
@@ -492,15 +501,15 @@ static void map_ranges(void)
         struct plan_map map;
         int o0, o1, limit, i0, i1;
     } cases[] = {
-        {{false, 1, 1, 0, 0}, 3, 9, 20, 3, 9},
-        {{false, 1, 1, -1, 1}, 0, 9, 20, 0, 10},
-        {{false, 1, 1, -1, 1}, 3, 20, 20, 2, 20},
-        {{false, 2, 1, -1, 1}, 3, 5, 20, 5, 10},
-        {{false, 1, 2, 0, 0}, 3, 6, 20, 1, 3},
-        {{false, 2, 3, 0, 1}, 4, 6, 20, 2, 5},
-        {{true, 1, 1, 0, 0}, 3, 4, 20, 0, 20},
-        {{false, 1, 1, 30, 30}, 0, 4, 20, 20, 20},
-        {{false, 1, 1, -30, -30}, 0, 4, 20, 0, 0},
+        {{false, 1, 1, 0, 0, false}, 3, 9, 20, 3, 9},
+        {{false, 1, 1, -1, 1, false}, 0, 9, 20, 0, 10},
+        {{false, 1, 1, -1, 1, false}, 3, 20, 20, 2, 20},
+        {{false, 2, 1, -1, 1, false}, 3, 5, 20, 5, 10},
+        {{false, 1, 2, 0, 0, false}, 3, 6, 20, 1, 3},
+        {{false, 2, 3, 0, 1, false}, 4, 6, 20, 2, 5},
+        {{true, 1, 1, 0, 0, false}, 3, 4, 20, 0, 20},
+        {{false, 1, 1, 30, 30, false}, 0, 4, 20, 20, 20},
+        {{false, 1, 1, -30, -30, false}, 0, 4, 20, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int i0, i1;

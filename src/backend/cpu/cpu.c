@@ -114,11 +114,13 @@ const struct backend backend_cpu = {
     .can_region = cpu_can_region,
     .region_need = cpu_region_need,
     .region_bytes = cpu_region_bytes,
+    .can_choose = cpu_can_choose,
     .session_create = cpu_session_create,
     .session_warm = cpu_session_warm,
     .session_destroy = cpu_session_destroy,
     .submit = cpu_submit,
     .wait = cpu_wait,
+    .spread = cpu_spread,
     .set_profile = cpu_set_profile,
     .step_seconds = cpu_step_seconds,
 };

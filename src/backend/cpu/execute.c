@@ -62,6 +62,24 @@ static int run_step(const struct cpu_step *step, const struct cpu_call *call)
     return code;
 }
 
+#define GAP 8 /* columns too many to make that cost less than another call */
+
+/* The columns of the piece that are wanted. What is made beside them may come from anything and is read by nobody. */
+static int run_marked(const struct plan_mark *mark, struct cpu_call *call)
+{
+    const int x1 = call->x1, gap = mark->cell_w > GAP ? mark->cell_w : GAP;
+    for (int a, b, next, end = call->x0; end < x1;) {
+        if (!plan_spread_run(mark, call->y0, call->y1, end, &a, &b) || a >= x1) break;
+        while (b < x1 && plan_spread_run(mark, call->y0, call->y1, b, &next, &end) && next - b <= gap && next < x1) b = end;
+        end = b;
+        call->x0 = a;
+        call->x1 = b < x1 ? b : x1;
+        const int code = run_step(call->step, call);
+        if (code < 0) return code;
+    }
+    return FM_OK;
+}
+
 static void run_piece(struct backend_session *s, int t, int piece, int thread)
 {
     const struct plan_task *task = &s->layout->task[t];
@@ -77,10 +95,13 @@ static void run_piece(struct backend_session *s, int t, int piece, int thread)
         call.y0 = piece;
     } else {
         const struct plan_value *out = &s->layout->value[shape->out[0]];
-        call.y0 = task->y0 + piece / task->chunks_x * task->chunk_rows;
+        const int lead_y = task->y0 == 0 ? shape->lead_y : 0, lead_x = out->x0 == 0 ? shape->lead_x : 0;
+        call.y0 = task->y0 - lead_y + piece / task->chunks_x * task->chunk_rows;
         call.y1 = call.y0 + task->chunk_rows < task->y1 ? call.y0 + task->chunk_rows : task->y1;
-        call.x0 = out->x0 + piece % task->chunks_x * task->chunk_x;
+        if (call.y0 < task->y0) call.y0 = task->y0;
+        call.x0 = out->x0 - lead_x + piece % task->chunks_x * task->chunk_x;
         call.x1 = call.x0 + task->chunk_x < out->x1 ? call.x0 + task->chunk_x : out->x1;
+        if (call.x0 < out->x0) call.x0 = out->x0;
     }
     if (atomic_load_explicit(&s->failure, memory_order_relaxed) != FM_OK) return;
     if (s->cancel && atomic_load_explicit(s->cancel, memory_order_relaxed)) {
@@ -88,7 +109,8 @@ static void run_piece(struct backend_session *s, int t, int piece, int thread)
         return;
     }
     const uint64_t start = s->profile ? core_now_ns() : 0;
-    const int code = run_step(step, &call);
+    const struct plan_mark *mark = s->only && !shape->whole ? &s->only->mark[shape->out[0]] : NULL;
+    const int code = mark && mark->bits ? run_marked(mark, &call) : run_step(step, &call);
     if (code < 0) atomic_store(&s->failure, code);
     if (s->profile) atomic_fetch_add_explicit(&s->step_ns[task->step], core_now_ns() - start, memory_order_relaxed);
 }

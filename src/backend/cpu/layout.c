@@ -171,6 +171,11 @@ bool cpu_can_strip(const struct backend_program *p)
     return cpu_can_region(p) && p->local && !p->writes_whole && p->output_step >= 0;
 }
 
+bool cpu_can_choose(const struct backend_program *p)
+{
+    return cpu_can_strip(p) && !p->tile_w;
+}
+
 static void find_regions(const struct backend_program *p, struct rect part, struct plan_value *values)
 {
     memcpy(values, p->plan_value, (size_t) p->n_values * sizeof *values);

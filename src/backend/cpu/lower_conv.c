@@ -171,14 +171,44 @@ static int pack(
     return FM_OK;
 }
 
+/* The grid of the step that made a value, looked for through steps that work on each pixel alone; NULL: there is none, or it is cut
+ * anywhere. */
+static const struct plan_step *grid_of(const struct backend_program *p, int value)
+{
+    for (int s = p->n_steps - 1; s >= 0; s--) {
+        const struct plan_step *step = &p->plan_step[s];
+        if (step->out[0] != value) continue;
+        if (step->whole) return NULL;
+        if (!step->any_row && step->grid_x > 1) return step;
+        const struct plan_map *x = &step->in[0].x, *y = &step->in[0].y;
+        if (!step->n_in || x->whole || x->num != x->den || x->lo || x->hi || y->whole || y->num != y->den || y->lo || y->hi)
+            return NULL;
+        value = step->in[0].value;
+    }
+    return NULL;
+}
+
+#define LEAD_CELLS 48 /* in as many, one cell more does not count */
+
+/* How far before the picture the grid begins: so that the windows of cells begin where cells of the layer before do. Then each layer spreads
+ * a change by one cell, not by two, and reads one row of cells less ahead. Not where pictures are so small that the cell which is
+ * cut off matters. */
+static int lead_of(int grid, int before, int lead_before, int pad, int size)
+{
+    const int lead = before == grid ? (lead_before + pad) % grid : 0;
+    const int cells = (size + grid - 1) / grid, with = (size + lead + grid - 1) / grid;
+    return with > cells && cells < LEAD_CELLS ? 0 : lead;
+}
+
 /* Columns of zeros the input needs beside it. Right: what the last output column reads beyond the picture, and what a call that
  * ends inside it may read too far. */
-static void want_input_margins(struct backend_program *p, int value, const struct layer *l, const struct conv_algorithm *a)
+static void want_input_margins(
+    struct backend_program *p, int value, const struct layer *l, const struct conv_algorithm *a, int lead)
 {
     const struct conv_shape *s = &l->shape;
     const int last = (l->out_w - 1) * s->stride_x - s->pad_x + (s->kernel_x - 1) * s->dilation_x + a->reach_right;
     const int beyond = last - (p->plan_value[value].width - 1);
-    cpu_want_margins(p, value, s->pad_x + a->reach_left, beyond > a->reach_right ? beyond : a->reach_right);
+    cpu_want_margins(p, value, s->pad_x + a->reach_left + lead, beyond > a->reach_right ? beyond : a->reach_right);
 }
 
 /* Adds the step; returns the value of its output in the algorithm's layout. */
@@ -190,7 +220,10 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
     struct plan_input in[2];
     const int input = cpu_need(p, l->input, a->in == ROWS_BLOCKED ? FORM_BLOCKED : FORM_PLANAR, error);
     if (input < 0) return input;
-    want_input_margins(p, input, l, a);
+    const struct plan_step *before = a->may_lead ? grid_of(p, input) : NULL;
+    const int lead_x = before ? lead_of(a->grid_x, before->grid_x, before->lead_x, s->pad_x, l->out_w) : 0;
+    const int lead_y = before ? lead_of(a->rows, before->grid_y, before->lead_y, s->pad_y, l->out_h) : 0;
+    want_input_margins(p, input, l, a, lead_x);
     in[0] = (struct plan_input){.value = input,
         .x = {false, s->stride_x, 1, -s->pad_x, (s->kernel_x - 1) * s->dilation_x - s->pad_x},
         .y = {false, s->stride_y, 1, -s->pad_y, (s->kernel_y - 1) * s->dilation_y - s->pad_y}};
@@ -199,11 +232,13 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
     if (l->residual >= 0) {
         const int residual = cpu_need(p, l->residual, form, error);
         if (residual < 0) return residual;
+        cpu_want_margins(p, residual, lead_x, 0);
         in[n_in++] = (struct plan_input){.value = residual, .x = PLAN_SAME, .y = PLAN_SAME};
     }
     const int out = l->output >= 0 ? cpu_add_value(p, l->output, form, error)
                                    : cpu_add_hidden(p, form, l->out_n, s->out_channels, l->out_h, l->out_w, error);
     if (out < 0) return out;
+    cpu_want_margins(p, out, lead_x, 0);
     const char *kind = s->groups == 1 ? "Conv" : s->groups == s->in_channels ? "Conv depthwise" : "Conv grouped";
     struct cpu_step step = {.run = cpu_run_conv,
         .name = l->node->name,
@@ -225,6 +260,8 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
             .grid_y = a->rows,
             .any_row = a->any_row,
             .grid_x = a->grid_x,
+            .lead_y = lead_y,
+            .lead_x = lead_x,
             .chunk_x = a->chunk_x},
         error);
     return code < 0 ? code : out;

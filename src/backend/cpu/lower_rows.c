@@ -18,7 +18,8 @@ static bool in_rows(const struct backend_program *p, int graph_value)
 static int add_rows(struct backend_program *p, const struct cpu_step *step, int n_in, struct plan_input *in, int out, int grid_y,
     struct fm_error *error)
 {
-    const struct plan_step shape = {.n_in = n_in, .in = in, .n_out = 1, .out = &out, .grid_y = grid_y, .any_row = true, .chunk_x = 256};
+    const struct plan_step shape = {
+        .n_in = n_in, .in = in, .n_out = 1, .out = &out, .grid_y = grid_y, .any_row = true, .chunk_x = 256};
     const int code = cpu_add_step(p, step, &shape, error);
     return code < 0 ? code : FM_OK;
 }
@@ -381,12 +382,13 @@ static int lower_pad(struct backend_program *p, const struct graph_node *node, s
         .how = "copy",
         .u.pad = {.top = (int) pad[2], .left = (int) pad[3], .mode = node->p.pad.mode, .value = value}};
     /* mirrored rows lie at most twice the padding away */
+    const bool mirrored = node->p.pad.mode == PAD_REFLECT, edge = node->p.pad.mode == PAD_EDGE;
     const int top = (int) pad[2], left = (int) pad[3], bottom = (int) pad[6], right = (int) pad[7];
-    const int reach_y = node->p.pad.mode == PAD_CONSTANT ? 0 : 2 * (top > bottom ? top : bottom),
-              reach_x = node->p.pad.mode == PAD_CONSTANT ? 0 : 2 * (left > right ? left : right);
+    const int reach_y = mirrored ? 2 * (top > bottom ? top : bottom) : 0,
+              reach_x = mirrored ? 2 * (left > right ? left : right) : 0;
     struct plan_input in = {.value = from,
-        .x = {false, 1, 1, -left - reach_x, reach_x - left + (reach_x ? left : 0)},
-        .y = {false, 1, 1, -top - reach_y, reach_y - top + (reach_y ? top : 0)}};
+        .x = {false, 1, 1, -left - reach_x, mirrored ? reach_x : -left, edge},
+        .y = {false, 1, 1, -top - reach_y, mirrored ? reach_y : -top, edge}};
     return add_rows(p, &step, 1, &in, out, 4, error);
 }
 

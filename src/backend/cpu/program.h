@@ -18,6 +18,7 @@
 #include "kernels/kernel.h"
 #include "kernels/rows.h"
 #include "plan/plan.h"
+#include "plan/spread.h"
 
 #define CPU_ROWS_MAX 320 /* row pointers one call may need */
 
@@ -151,6 +152,8 @@ struct backend_session {
     bool is_strip;
     int strip_y, strip_task;
     struct plan_value *need; /* room for the regions of all values */
+    struct plan_spread spread;      /* made when it is first needed */
+    const struct plan_spread *only; /* this run: what is to be made; NULL: all */
     bool viewed; /* the arrays of this run hold these parts of input 0 and output 0 */
     struct backend_region view;
     uint8_t *memory;
@@ -282,12 +285,14 @@ bool cpu_can_strip(const struct backend_program *p);
 bool cpu_can_region(const struct backend_program *p);
 struct rect cpu_region_need(const struct backend_program *p, struct rect out);
 size_t cpu_region_bytes(const struct backend_program *p, int out_w, int out_h);
+bool cpu_can_choose(const struct backend_program *p);
 
 /* ---- sessions (session.c) ---- */
 
 int cpu_session_create(const struct backend_program *p, struct pool *pool, struct backend_session **out, struct fm_error *error);
 int cpu_session_warm(struct backend_session *s, struct fm_error *error);
 void cpu_session_destroy(struct backend_session **session);
+int cpu_spread(struct backend_session *session, const struct bitmap *changed, struct bitmap *may_differ);
 int cpu_submit(struct backend_session *session, const struct backend_call *call, uint64_t *ticket, struct fm_error *error);
 
 /* ---- execution (execute.c) ---- */

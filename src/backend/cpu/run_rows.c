@@ -129,27 +129,29 @@ int cpu_run_conv(const struct cpu_call *call)
     const struct backend_session *s = call->session;
     const struct conv_algorithm *a = call->step->u.conv.algorithm;
     const struct conv_shape *shape = &call->step->u.conv.packed.shape;
-    const int from = in_value(call, 0), to = call->shape->out[0], rows = call->y1 - call->y0;
+    const int lead_y = call->y0 == 0 ? call->shape->lead_y : 0, lead_x = call->x0 == 0 ? call->shape->lead_x : 0;
+    const int from = in_value(call, 0), to = call->shape->out[0], y0 = call->y0 - lead_y, rows = call->y1 - y0;
     const int n_in = conv_input_rows(a, shape, rows);
     const float *in[CPU_ROWS_MAX], *residual[CPU_ROWS_MAX];
     float *out[CPU_ROWS_MAX];
     /* rows that only outputs beyond the piece would use are not waited for */
     const int needed = a->any_row ? (rows - 1) * shape->stride_y + (shape->kernel_y - 1) * shape->dilation_y + 1 : n_in;
     for (int i = 0; i < n_in; i++)
-        in[i] = i < needed ? row_or_zero(call, from, call->picture, call->y0 * shape->stride_y - shape->pad_y + i)
-                           : cpu_zero_row(s, from);
-    for (int i = 0; i < rows; i++) out[i] = cpu_row(s, to, call->picture, call->y0 + i);
+        in[i] =
+            i < needed ? row_or_zero(call, from, call->picture, y0 * shape->stride_y - shape->pad_y + i) : cpu_zero_row(s, from);
+    for (int i = lead_y; i < rows; i++) out[i] = cpu_row(s, to, call->picture, y0 + i);
     struct conv_task task = {.in = in,
         .out = out,
         .in_block = cpu_block(s, from),
         .out_block = cpu_block(s, to),
         .rows = rows,
-        .x0 = call->x0,
+        .lead_y = lead_y,
+        .x0 = call->x0 - lead_x,
         .x1 = call->x1,
         .scratch = call->scratch};
     if (call->step->u.conv.residual) {
         const int r = in_value(call, 1);
-        for (int i = 0; i < rows; i++) residual[i] = cpu_row(s, r, call->picture, call->y0 + i);
+        for (int i = lead_y; i < rows; i++) residual[i] = cpu_row(s, r, call->picture, y0 + i);
         task.residual = residual;
         task.residual_block = cpu_block(s, r);
     }

@@ -24,6 +24,7 @@ void cpu_session_destroy(struct backend_session **session)
     core_free((void *) s->step_ns);
     core_free(s->need);
     cpu_tasks_destroy(&s->tasks);
+    plan_spread_release(&s->spread);
     arena_destroy(&s->part_arena);
     arena_destroy(&s->work_arena);
     core_free(s);
@@ -286,6 +287,41 @@ static int run_region(struct backend_session *s, const struct backend_call *call
     return code;
 }
 
+/* ---- chosen pixels ---- */
+
+static int input_value(const struct backend_program *p)
+{
+    int v = 0;
+    while (p->value[v].memory != MEMORY_INPUT) v++;
+    return v;
+}
+
+static int make_spread(struct backend_session *s)
+{
+    const struct backend_program *p = s->program;
+    if (s->spread.mark) return FM_OK;
+    return plan_spread_make(&s->spread, p->plan_value, p->n_values, p->plan_step, p->n_steps, input_value(p));
+}
+
+int cpu_spread(struct backend_session *s, const struct bitmap *changed, struct bitmap *may_differ)
+{
+    const int code = make_spread(s);
+    if (code == FM_OK) plan_spread_forward(&s->spread, input_value(s->program), changed, s->program->output_value[0], may_differ);
+    return code;
+}
+
+/* The layout of a whole run, of which steps make no more columns than are read in the end. */
+static int run_chosen(struct backend_session *s, const struct bitmap *only, struct fm_error *error)
+{
+    const int code = make_spread(s);
+    if (code < 0) return core_fail_nomem(error, 0);
+    plan_spread_back(&s->spread, s->program->output_value[0], only);
+    s->only = &s->spread;
+    const int ran = run_whole(s, error);
+    s->only = NULL;
+    return ran;
+}
+
 static int run(struct backend_session *s, const struct backend_call *call, struct fm_error *error)
 {
     const struct backend_program *p = s->program;
@@ -299,6 +335,8 @@ static int run(struct backend_session *s, const struct backend_call *call, struc
     cpu_clear_tail(s);
     if (call->region && cpu_can_region(p))
         code = run_region(s, call, &why);
+    else if (call->only && cpu_can_choose(p))
+        code = run_chosen(s, call->only, &why);
     else
         code = p->tile_w ? run_tiles(s, &why) : run_whole(s, &why);
     if (code == FM_ERR_CANCELLED) return core_fail(error, code, "cancelled");

@@ -435,3 +435,30 @@ int chain_run(struct chain_work *work, const struct band *band, struct rect out,
     if (code == FM_ERR_NOMEM) release_windows(work); /* the smaller rectangle to come shall have the room */
     return code;
 }
+
+/* ---- chosen pixels ---- */
+
+bool chain_can_choose(const struct chain *c)
+{
+    const struct stage *s = &c->stage[0];
+    if (c->n_stages != 1 || s->kind != STAGE_NETWORK || c->params.colours != 1 || c->params.alpha) return false;
+    if (!s->exact || s->ensemble || s->tile || s->network->pad || s->network->crop || !session_can_choose(s->ready[0]))
+        return false;
+    const struct graph *g = s->ready[0]->specialised;
+    const struct graph_value *in = &g->value[g->input[0]], *out = &g->value[g->output[0]];
+    return in->dim[3] == s->in_w && in->dim[2] == s->in_h && out->dim[3] == c->out_w && out->dim[2] == c->out_h;
+}
+
+int chain_spread(struct chain_work *w, const struct bitmap *changed, struct bitmap *may_differ, struct fm_error *error)
+{
+    return session_spread(w->stage[0].session[0], changed, may_differ, error);
+}
+
+int chain_run_chosen(struct chain_work *w, const struct window *source, const struct bitmap *only, atomic_bool *cancel,
+    const struct window **colour_out, struct fm_error *error)
+{
+    w->stage[0].only = only;
+    const int code = chain_run_window(w, source, rect_whole(w->chain->out_w, w->chain->out_h), cancel, colour_out, error);
+    w->stage[0].only = NULL;
+    return code;
+}

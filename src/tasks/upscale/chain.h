@@ -16,6 +16,7 @@
 
 #include "convert/resample.h"
 #include "core/threads.h"
+#include "frame/bitmap.h"
 #include "frame/window.h"
 #include "tasks/upscale/network.h"
 #include "tasks/upscale/plugin.h"
@@ -97,6 +98,14 @@ int chain_run(struct chain_work *work, const struct band *band, struct rect out,
 
 /* The same for a picture without alpha that is in a window already; it holds at least what chain_need says. */
 int chain_run_window(struct chain_work *work, const struct window *source, struct rect out, atomic_bool *cancel,
+                     const struct window **colour_out, struct fm_error *error);
+
+/* Single pixels (exact reuse of video): chains of one pass over luma or grey, whose network can choose them (session/session.h). Bitmaps
+ * have the picture's and the result's size. */
+bool chain_can_choose(const struct chain *chain);
+int chain_spread(struct chain_work *work, const struct bitmap *changed, struct bitmap *may_differ, struct fm_error *error);
+/* As chain_run_window for the whole result, of which only the chosen pixels are made. */
+int chain_run_chosen(struct chain_work *work, const struct window *source, const struct bitmap *only, atomic_bool *cancel,
                      const struct window **colour_out, struct fm_error *error);
 
 #endif

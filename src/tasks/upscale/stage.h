@@ -13,6 +13,7 @@ struct stage_work {
     struct window tile;          /* a feathered tile's output */
     struct window scratch;       /* the resamplers' */
     uint64_t network_ns;         /* spent in the network itself */
+    const struct bitmap *only;   /* of the whole output (chain_run_chosen); NULL: all that is asked for */
 };
 
 /* Input pixels that `out` needs, when the input has this many colour channels. */

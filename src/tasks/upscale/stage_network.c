@@ -266,8 +266,10 @@ static int run_piece(const struct stage *s, struct stage_work *w, const struct w
             return core_fail_nomem(error, plane_bytes(given, own));
         float *result = direct_out && !partial ? to->data : w->result.data;
         const uint64_t start = core_now_ns();
-        const int code = session_region_run(
-            w->session[t & TRANSPOSE ? 1 : 0], given, need, direct_in ? in->data : w->frame.data, result, cancel, error);
+        const float *fed = direct_in ? in->data : w->frame.data;
+        struct session_work *session = w->session[t & TRANSPOSE ? 1 : 0];
+        const int code = w->only ? session_choice_run(session, w->only, fed, result, cancel, error)
+                                 : session_region_run(session, given, need, fed, result, cancel, error);
         w->network_ns += core_now_ns() - start;
         if (code < 0) return code;
         if (direct_out && !partial) continue;

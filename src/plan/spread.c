@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan/spread.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+/* ---- marks ---- */
+
+static void shape_mark(struct plan_mark *m, const struct plan_value *v, const struct plan_step *maker)
+{
+    *m = (struct plan_mark){.width = v->width, .height = v->height, .words = BITMAP_WORDS(v->width), .cell_h = 1, .cell_w = 1};
+    if (maker && !maker->any_row) m->cell_h = maker->grid_y, m->lead_y = maker->lead_y;
+    if (maker) m->cell_w = maker->grid_x, m->lead_x = maker->lead_x;
+    m->cells = (m->height + m->lead_y - 1) / m->cell_h + 1;
+}
+
+int plan_spread_make(
+    struct plan_spread *s, const struct plan_value *values, int n_values, const struct plan_step *steps, int n_steps, int input)
+{
+    *s = (struct plan_spread){0};
+    struct plan_mark *mark = core_calloc((size_t) n_values + 1, sizeof *mark);
+    if (!mark) return FM_ERR_NOMEM;
+    size_t words = 0, longest = 0;
+    shape_mark(&mark[input], &values[input], NULL);
+    for (int k = -1; k < n_steps; k++) {
+        const int out = k < 0 ? input : steps[k].out[0];
+        bool varies = k < 0;
+        for (int i = 0; k >= 0 && i < steps[k].n_in; i++) varies = varies || mark[steps[k].in[i].value].cells;
+        if (!varies) continue;
+        if (k >= 0) shape_mark(&mark[out], &values[out], &steps[k]);
+        words += (size_t) mark[out].words * (size_t) mark[out].cells;
+        if ((size_t) mark[out].words > longest) longest = (size_t) mark[out].words;
+    }
+    uint64_t *bits = core_calloc(words + 2 * longest, sizeof *bits);
+    if (!bits) {
+        core_free(mark);
+        return FM_ERR_NOMEM;
+    }
+    *s = (struct plan_spread){.n_values = n_values, .n_steps = n_steps, .step = steps, .mark = mark, .memory = bits};
+    for (int v = 0; v < n_values; v++) {
+        if (!mark[v].cells) continue;
+        mark[v].bits = bits;
+        bits += (size_t) mark[v].words * (size_t) mark[v].cells;
+    }
+    s->line = bits;
+    s->other = bits + longest;
+    return FM_OK;
+}
+
+void plan_spread_release(struct plan_spread *s)
+{
+    core_free(s->mark);
+    core_free(s->memory);
+    *s = (struct plan_spread){0};
+}
+
+static uint64_t *cell_row(const struct plan_mark *m, int cell)
+{
+    return m->bits + (size_t) cell * (size_t) m->words;
+}
+
+static int cell_of(const struct plan_mark *m, int y)
+{
+    return (y + m->lead_y) / m->cell_h;
+}
+
+static void cell_rows(const struct plan_mark *m, int cell, int *y0, int *y1)
+{
+    const int first = cell * m->cell_h - m->lead_y, end = first + m->cell_h;
+    *y0 = first < 0 ? 0 : first;
+    *y1 = end > m->height ? m->height : end;
+}
+
+static bool read_rows(const struct plan_mark *m, int y0, int y1, uint64_t *row)
+{
+    const int first = cell_of(m, y0), last = cell_of(m, y1 - 1);
+    memcpy(row, cell_row(m, first), (size_t) m->words * sizeof *row);
+    for (int c = first + 1; c <= last; c++) bits_or(row, cell_row(m, c), m->words);
+    return bits_any(row, m->words);
+}
+
+/* Columns [x0, x1), widened to whole cells. */
+static void mark_cells(const struct plan_mark *m, uint64_t *row, int64_t x0, int64_t x1)
+{
+    if (x0 < 0) x0 = 0;
+    if (x1 > m->width) x1 = m->width;
+    if (x1 <= x0) return;
+    if (m->cell_w > 1) {
+        x0 = (x0 + m->lead_x) / m->cell_w * m->cell_w - m->lead_x;
+        x1 = (x1 + m->lead_x + m->cell_w - 1) / m->cell_w * m->cell_w - m->lead_x;
+    }
+    bits_set(row, x0 < 0 ? 0 : (int) x0, x1 > m->width ? m->width : (int) x1);
+}
+
+/* The input's rows or columns for the output's; a window that lies outside belongs to the nearest edge (plan_find_regions). */
+static void range_of(const struct plan_map *map, int o0, int o1, int limit, int *i0, int *i1)
+{
+    plan_map_range(map, o0, o1, limit, i0, i1);
+    if (*i1 > *i0) return;
+    if (*i0 >= limit) *i0 = limit - 1;
+    *i1 = *i0 + 1;
+}
+
+static void copy_in(struct plan_mark *m, const struct bitmap *from)
+{
+    for (int c = 0; c < m->cells; c++) {
+        int y0, y1;
+        cell_rows(m, c, &y0, &y1);
+        uint64_t *row = cell_row(m, c);
+        memcpy(row, bitmap_row(from, y0), (size_t) m->words * sizeof *row);
+        for (int y = y0 + 1; y < y1; y++) bits_or(row, bitmap_row(from, y), m->words);
+    }
+}
+
+/* ---- forward ---- */
+
+/* The columns of the output that read columns [a, b) of the input: those o for which [o * num / den + lo, o * num / den + hi] meets them. The
+ * outermost columns may stand for what lies outside. */
+static void columns_forward(
+    const struct plan_map *map, int in_width, const struct plan_mark *out, const uint64_t *from, int words, uint64_t *to)
+{
+    for (int a, b = 0; bits_run(from, words, b, &a, &b);) {
+        int64_t o0 = -floor_div(-((int64_t) a - map->hi) * map->den, map->num);
+        int64_t o1 = floor_div(((int64_t) b - map->lo) * map->den - 1, map->num) + 1;
+        if (a == 0) o0 = 0;
+        if (b >= in_width) o1 = out->width;
+        mark_cells(out, to, o0, o1);
+    }
+}
+
+static void step_forward(struct plan_spread *s, const struct plan_step *step)
+{
+    struct plan_mark *out = &s->mark[step->out[0]];
+    for (int c = 0; c < out->cells; c++) {
+        int y0, y1, i0, i1;
+        cell_rows(out, c, &y0, &y1);
+        uint64_t *to = cell_row(out, c);
+        memset(to, 0, (size_t) out->words * sizeof *to);
+        for (int i = 0; i < step->n_in; i++) {
+            const struct plan_mark *in = &s->mark[step->in[i].value];
+            if (!in->bits) continue;
+            range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
+            if (read_rows(in, i0, i1, s->line)) columns_forward(&step->in[i].x, in->width, out, s->line, in->words, to);
+        }
+    }
+}
+
+void plan_spread_forward(struct plan_spread *s, int input, const struct bitmap *changed, int output, struct bitmap *may_differ)
+{
+    copy_in(&s->mark[input], changed);
+    for (int k = 0; k < s->n_steps; k++)
+        if (s->mark[s->step[k].out[0]].bits) step_forward(s, &s->step[k]);
+    const struct plan_mark *out = &s->mark[output];
+    for (int y = 0; y < out->height; y++)
+        memcpy(bitmap_row(may_differ, y), cell_row(out, cell_of(out, y)), (size_t) out->words * sizeof(uint64_t));
+}
+
+/* ---- back ---- */
+
+static void step_back(struct plan_spread *s, const struct plan_step *step)
+{
+    const struct plan_mark *out = &s->mark[step->out[0]];
+    for (int c = 0; c < out->cells; c++) {
+        uint64_t *row = cell_row(out, c);
+        if (!bits_any(row, out->words)) continue;
+        if (out->cell_w > 1)
+            for (int a, b = 0; bits_run(row, out->words, b, &a, &b);) mark_cells(out, row, a, b);
+        int y0, y1;
+        cell_rows(out, c, &y0, &y1);
+        for (int i = 0; i < step->n_in; i++) {
+            const struct plan_mark *in = &s->mark[step->in[i].value];
+            if (!in->bits) continue;
+            memset(s->line, 0, (size_t) in->words * sizeof *s->line);
+            for (int a, b = 0; bits_run(row, out->words, b, &a, &b);) {
+                int x0, x1;
+                range_of(&step->in[i].x, a, b, in->width, &x0, &x1);
+                bits_set(s->line, x0, x1);
+            }
+            int i0, i1;
+            range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
+            for (int k = cell_of(in, i0); k <= cell_of(in, i1 - 1); k++) bits_or(cell_row(in, k), s->line, in->words);
+        }
+    }
+}
+
+void plan_spread_back(struct plan_spread *s, int output, const struct bitmap *wanted)
+{
+    for (int v = 0; v < s->n_values; v++) {
+        const struct plan_mark *m = &s->mark[v];
+        if (m->bits) memset(m->bits, 0, (size_t) m->words * (size_t) m->cells * sizeof *m->bits);
+    }
+    copy_in(&s->mark[output], wanted);
+    for (int k = s->n_steps - 1; k >= 0; k--)
+        if (s->mark[s->step[k].out[0]].bits) step_back(s, &s->step[k]);
+}
+
+/* Where the rows' word i has a bit that is not `skip`'s, from `mask` on. */
+static uint64_t word_of(const struct plan_mark *m, int first, int last, int i, uint64_t skip, uint64_t mask)
+{
+    uint64_t word = 0;
+    for (int c = first; c <= last; c++) word |= cell_row(m, c)[i];
+    return (word ^ skip) & mask;
+}
+
+static int next(const struct plan_mark *m, int first, int last, int x, uint64_t skip)
+{
+    int i = x / 64;
+    if (i >= m->words) return m->words * 64;
+    uint64_t word = word_of(m, first, last, i, skip, ~(uint64_t) 0 << (x % 64));
+    while (!word && ++i < m->words) word = word_of(m, first, last, i, skip, ~(uint64_t) 0);
+    return word ? i * 64 + __builtin_ctzll(word) : m->words * 64;
+}
+
+bool plan_spread_run(const struct plan_mark *m, int y0, int y1, int x, int *x0, int *x1)
+{
+    const int first = cell_of(m, y0), last = cell_of(m, y1 - 1);
+    *x0 = next(m, first, last, x, 0);
+    if (*x0 >= m->words * 64) return false;
+    *x1 = next(m, first, last, *x0, ~(uint64_t) 0);
+    return true;
+}
