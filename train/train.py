@@ -57,7 +57,7 @@ def enlarged(x, size):
 
 def load_weights(network, name, path=None):
     state = torch.load(path or file_of(name, ".pt"), map_location="cpu")
-    network.load_state_dict(state["average"])
+    networks.load(network, state["average"])
     return state
 
 
@@ -101,7 +101,7 @@ class Training:
                 self.begin_with(file_of(self.recipe.start, "-cycle1.pt"))
             return
         state = load_weights(self.average, self.name)
-        self.network.load_state_dict(state["network"])
+        networks.load(self.network, state["network"])
         self.cycle, self.step, self.taken, self.seconds = state["at"]
         self.begin_cycle()
         if self.step:
@@ -114,6 +114,8 @@ class Training:
         if self.now().method == "adam":
             self.optimiser = torch.optim.Adam(self.network.parameters(), lr=0, betas=(0.9, 0.99))
         else:
+            networks.collapse(self.network)
+            networks.collapse(self.average)
             self.optimiser = soap.Soap(self.network.parameters())
         for module in self.network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -123,7 +125,8 @@ class Training:
         """Takes what has the same name and shape."""
         if not os.path.exists(path):
             sys.exit(f"{self.name} begins with {path}, which is not there: train {self.recipe.start} first")
-        given, own = torch.load(path, map_location="cpu")["average"], self.network.state_dict()
+        given = torch.load(path, map_location="cpu")["average"]
+        own = self.network.state_dict()
         own.update({key: value for key, value in given.items() if own[key].shape == value.shape})
         self.network.load_state_dict(own)
         self.average.load_state_dict(own)
