@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "upscale_video.h"
 
 static const struct {
     const char *name, *usage, *help;
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
         print_usage(stdout);
         return EXIT_DONE;
     }
+    if (!strcmp(argv[1], VIDEO_WORKER_COMMAND)) return upscale_worker(argc, argv);
     for (int i = 0; i < N_COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) != 0) continue;
         struct args args;

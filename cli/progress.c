@@ -59,6 +59,14 @@ static int columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+static void put_time(char *text, size_t size, int seconds, const char *what)
+{
+    if (seconds >= 3600)
+        snprintf(text, size, "  %d:%02d:%02d %s", seconds / 3600, seconds / 60 % 60, seconds % 60, what);
+    else
+        snprintf(text, size, "  %d:%02d %s", seconds / 60, seconds % 60, what);
+}
+
 static void draw(struct progress *progress)
 {
     char bar[64] = "", left[48] = "", line[256];
@@ -68,11 +76,11 @@ static void draw(struct progress *progress)
         for (int i = 0; i < length; i++) bar[1 + i] = i < (int) (progress->share * length) ? '#' : '-';
         strcpy(bar + 1 + length, "]  ");
     }
-    const bool known = progress->left_s >= 0 && progress->share < 1;
-    if (known && whole >= 3600)
-        snprintf(left, sizeof left, "  %d:%02d:%02d left", whole / 3600, whole / 60 % 60, whole % 60);
-    else if (known)
-        snprintf(left, sizeof left, "  %d:%02d left", whole / 60, whole % 60);
+    const int passed = (int) progress_seconds(progress);
+    if (progress->left_s >= 0 && progress->share < 1)
+        put_time(left, sizeof left, whole, "left");
+    else if (progress->share <= 0 && passed > 0) /* a picture that takes long: at least the time moves */
+        put_time(left, sizeof left, passed, "so far");
     char fps[32] = "", all[24] = "", share[16] = "     ";
     if (progress->fps > 0) snprintf(fps, sizeof fps, "  %.1f fps", progress->fps);
     if (progress->files > 0) snprintf(all, sizeof all, "/%d", progress->files);

@@ -5,7 +5,7 @@
  *     upscale_files.c     what is named -> pictures, each with its input and output
  *     upscale.c           runs them
  *     upscale_report.c    says what became of them
- *     upscale_video.c     videos, one after the other */
+ *     upscale_video.c     videos, one after the other; upscale_video_report.c says what became of each */
 #ifndef FM_CLI_UPSCALE_H
 #define FM_CLI_UPSCALE_H
 

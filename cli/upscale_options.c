@@ -278,6 +278,8 @@ static int read_places(struct settings *s, const struct args *args)
         if (!*s->input[i]) fault = "the name of an input is empty";
     if (s->output && !*s->output) fault = "the name of the output is empty";
     s->is_video = !fault && is_video_job(s, args);
+    if (!fault && !s->is_video && (args_value(args, "workers") || args_flag(args, "isolate")))
+        fault = "--workers and --isolate are for videos";
     if (!fault) return EXIT_DONE;
     fprintf(stderr, "framemill upscale: %s (see framemill upscale --help)\n", fault);
     return EXIT_USAGE;

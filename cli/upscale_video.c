@@ -12,7 +12,6 @@
 
 #include "commands.h"
 #include "interrupt.h"
-#include "json.h"
 #include "walk.h"
 
 struct options {
@@ -20,6 +19,9 @@ struct options {
     const char **encoder, **input, **output; /* lists of KEY=VALUE */
     bool benchmark;
 };
+
+/* This very program, wherever it lies and even if another has taken its place there. */
+static const char *const own_program[] = {"/proc/self/exe", VIDEO_WORKER_COMMAND, NULL};
 
 struct job {
     const struct settings *settings;
@@ -98,6 +100,9 @@ static int read_options(struct options *o, const struct settings *s, const struc
     p->realtime = args_flag(args, "realtime");
     p->live = args_flag(args, "live") ? 1 : 0;
     p->workers = s->params.workers;
+    p->worker_list = args_value(args, "workers");
+    p->isolate = args_flag(args, "isolate");
+    p->worker_program = own_program;
     p->compare = !compare ? FM_VIDEO_RESULT : !strcmp(compare, "split") ? FM_VIDEO_SPLIT : FM_VIDEO_SIDE;
     o->benchmark = args_flag(args, "benchmark");
     return EXIT_DONE;
@@ -137,61 +142,9 @@ static void say_lines(struct job *job, const char *kind, const char *lines)
     }
 }
 
-static void number(const char *name, double value, int digits)
-{
-    printf(", \"%s\": ", name);
-    json_number(stdout, value, digits);
-}
-
 static void write_json(struct job *job, const struct fm_video_report *r, const char *outcome)
 {
-    printf("%s\n {", job->shown++ ? "," : "");
-    json_member(stdout, "input", r->input);
-    fputs(", ", stdout);
-    json_member(stdout, "output", r->output);
-    printf(", \"outcome\": \"%s\", ", outcome);
-    json_member(stdout, "message", r->message);
-    fputs(", \"warnings\": ", stdout);
-    json_lines(stdout, r->warnings);
-    printf(", \"in_width\": %d, \"in_height\": %d, \"out_width\": %d, \"out_height\": %d, ", r->in_width, r->in_height,
-        r->out_width, r->out_height);
-    json_member(stdout, "model", r->model);
-    fputs(", ", stdout);
-    json_member(stdout, "how", r->how);
-    fputs(", ", stdout);
-    json_member(stdout, "encoder", r->encoder);
-    fputs(", ", stdout);
-    json_member(stdout, "partial", r->partial);
-    fputs(", ", stdout);
-    json_member(stdout, "journal", r->journal);
-    fputs(", ", stdout);
-    json_member(stdout, "hash", r->hash);
-    printf(", \"frames\": %lld, \"resumed\": %lld, \"dropped\": %lld, \"damaged\": %lld, \"reconnects\": %lld, \"steps\": %lld, "
-           "\"tiles\": %lld, \"reused\": %lld, \"out_bytes\": %llu",
-        (long long) r->frames, (long long) r->resumed, (long long) r->dropped, (long long) r->damaged, (long long) r->reconnects,
-        (long long) r->steps, (long long) r->tiles, (long long) r->reused, (unsigned long long) r->out_bytes);
-    number("seconds", r->seconds, 3);
-    number("fps", r->fps, 2);
-    number("decode_ms", r->decode_ms, 1);
-    number("convert_ms", r->convert_ms, 1);
-    number("network_ms", r->network_ms, 1);
-    number("encode_ms", r->encode_ms, 1);
-    number("cpu_seconds", r->cpu_seconds, 3);
-    putchar('}');
-}
-
-static void print_benchmark(const struct fm_video_report *r)
-{
-    const double made = (double) (r->frames - r->resumed), frames = made > 0 ? made : 1;
-    printf("%-10s %10s %12s\n", "stage", "seconds", "ms a frame");
-    const struct {
-        const char *name;
-        double ms;
-    } stages[] = {{"decode", r->decode_ms}, {"convert", r->convert_ms}, {"network", r->network_ms}, {"encode", r->encode_ms},
-        {"processor", r->cpu_seconds * 1e3}, {"clock", r->seconds * 1e3}};
-    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
-        printf("%-10s %10.3f %12.3f\n", stages[i].name, stages[i].ms / 1e3, stages[i].ms / frames);
-    if (r->tiles) printf("reused     %9.1f%% of tiles\n", 100.0 * (double) r->reused / (double) r->tiles);
+    video_report_json(r, outcome, !job->shown++);
 }
 
 static void on_report(void *user, const struct fm_video_report *r)
@@ -215,6 +168,7 @@ static void on_report(void *user, const struct fm_video_report *r)
             progress_say(&job->progress, "note", r->input, text);
         }
     }
+    video_report_workers(&job->progress, r, job->options->params.worker_list != NULL);
     if (r->dropped) {
         snprintf(text, sizeof text, "%lld frames came too fast and were dropped", (long long) r->dropped);
         progress_say(&job->progress, "note", r->input, text);
@@ -222,7 +176,7 @@ static void on_report(void *user, const struct fm_video_report *r)
     if (job->settings->json)
         write_json(job, r, r->code == FM_OK ? "done" : r->code == FM_ERR_CANCELLED ? "cancelled" : "failed");
     else if (job->options->benchmark)
-        print_benchmark(r);
+        video_report_benchmark(r);
 }
 
 /* --dry-run. */
@@ -384,6 +338,18 @@ static int check_places(const struct settings *s, const struct options *options)
     if (!fault) return EXIT_DONE;
     fprintf(stderr, "framemill upscale: %s\n", fault);
     return EXIT_USAGE;
+}
+
+int upscale_worker(int argc, char **argv)
+{
+    struct fm_error error = {0};
+    int descriptor, worker, used = 0, used_too = 0;
+    if (argc != 4 || sscanf(argv[2], "%d%n", &descriptor, &used) != 1 || argv[2][used] ||
+        sscanf(argv[3], "%d%n", &worker, &used_too) != 1 || argv[3][used_too])
+        return fprintf(stderr, "framemill %s: started by framemill upscale --isolate, not by hand\n", VIDEO_WORKER_COMMAND),
+               EXIT_USAGE;
+    const int code = fm_video_work(descriptor, worker, &error);
+    return code < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 int upscale_video(const struct settings *s, const struct args *args)

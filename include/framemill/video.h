@@ -56,6 +56,25 @@ struct fm_video_params {
     double frame_budget_ms;              /* realtime: time for a frame; 0: by the frame rate */
     enum fm_video_compare compare;
     int workers;                         /* frames computed at the same time; 0: as many as the engine has threads */
+    /* Workers by name instead: "cpu:2,cpu:1", DEVICE:THREADS for each, 64 at most. They are measured on the first frames and given frames
+     * by their speed; those with which the whole would not be faster are left out, and the report says so. NULL: `workers` alike. */
+    const char *worker_list;
+    /* Workers are processes, which may be killed or hang without a frame being lost (Linux). worker_program is what they run: a program
+     * and its arguments, NULL at the end; it is called with two more, which it gives to fm_video_work. */
+    bool isolate;
+    const char *const *worker_program;
+};
+
+/* A worker, in a report. */
+struct fm_video_worker {
+    const char *name;         /* "cpu:2", "cpu:2 #2" */
+    int threads;
+    bool is_process, is_left_out;
+    const char *reason;       /* why it is left out, or was started again the last time, or "" */
+    int64_t frames;           /* that it made */
+    double mean_ms;           /* of a frame */
+    double share;             /* of all frames, by its measured weight; 0: it was not measured */
+    int64_t restarts;
 };
 
 /* How a job stands, or ended. Strings are valid during the call only. */
@@ -79,6 +98,13 @@ struct fm_video_report {
     int64_t tiles, reused;    /* of all frames; reused ones were not computed */
     uint64_t out_bytes;
     const char *journal;      /* what resume goes on with, beside `partial`, or "" */
+    const struct fm_video_worker *workers; /* n_workers, the first 64 */
+    int n_workers;
+    int64_t restarts, redone; /* of worker processes; frames that another worker did because the first one died */
+    /* Of a worker_list: were there frames enough to measure them? Frames a second of the best one alone, of all together, of those that
+     * were kept. */
+    bool is_measured;
+    double fps_alone, fps_together, fps_chosen;
 };
 typedef void (*fm_video_report_fn)(void *user, const struct fm_video_report *report);
 /* A line for the log: a step of the ladder, a reconnection. On the thread that runs. */
@@ -98,6 +124,10 @@ FM_API int fm_video_describe(fm_video *video, fm_video_report_fn report, void *u
 FM_API int fm_video_run(fm_video *video, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
                         struct fm_error *error);
 FM_API void fm_video_cancel(fm_video *video);
+
+/* The other end of params.isolate, for worker_program: takes its last two arguments, and returns when the job is over. The program is
+ * started with no input, and with standard error for its output. FM_ERR_ARGUMENT: no job of this very build of the library. */
+FM_API int fm_video_work(int descriptor, int worker, struct fm_error *error);
 
 /* Is this a video's name, a device, a stream's URL or "-", rather than a picture? By its name alone. Any thread. */
 FM_API bool fm_video_is_name(const char *path);

@@ -82,12 +82,18 @@ void fm_video_cancel(fm_video *video)
     if (video) atomic_store(&video->task->cancel, true);
 }
 
+int fm_video_work(int descriptor, int worker, struct fm_error *error)
+{
+    return video_worker(descriptor, worker, error);
+}
+
 bool fm_video_is_name(const char *path)
 {
     static const char *const endings[] = {"mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "m2ts", "mts", "mpg", "mpeg", "vob",
         "flv", "wmv", "asf", "3gp", "3g2", "ogv", "ogg", "y4m", "nut", "mxf", "ivf", "h264", "264", "hevc", "h265", "265", "obu",
         "dv", "rm", "rmvb", "m3u8", "mpd", "sdp"};
-    static const char *const devices[] = {"v4l2:", "x11grab:", "kmsgrab:", "fbdev:", "lavfi:", "dshow:", "avfoundation:"};
+    static const char *const devices[] = {"v4l2:", "x11grab:", "kmsgrab:", "fbdev:", "lavfi:", "dshow:", "avfoundation:",
+        "/dev/video"};
     if (!path) return false;
     if (!strcmp(path, "-") || strstr(path, "://")) return true;
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)

@@ -15,13 +15,13 @@ struct video_maker {
     struct scale_scratch scaling;
 };
 
-int video_maker_create(const struct video *v, struct video_maker **out, struct fm_error *error)
+int video_maker_create(const struct video *v, int threads, struct video_maker **out, struct fm_error *error)
 {
     *out = NULL;
     struct video_maker *m = core_calloc(1, sizeof *m);
     if (!m) return core_fail_nomem(error, sizeof *m);
     m->video = v;
-    int code = pool_create(v->threads, &m->pool, error);
+    int code = pool_create(threads, &m->pool, error);
     for (int i = 0; i < v->n_levels && code == FM_OK; i++)
         if (v->level[i].chain) code = chain_work_create(v->level[i].chain, m->pool, &m->work[i], error);
     if (code < 0) video_maker_destroy(&m);
@@ -83,7 +83,7 @@ static int make_tile(struct video_maker *m, const struct video_level *level, str
     const uint64_t start = core_now_ns();
     if (planes_unpack(to_floats, m->pool, flags, in, &m->source, &m->scratch) < 0) return core_fail_nomem(error, 0);
     const uint64_t unpacked = core_now_ns();
-    const int code = chain_run_window(work, &m->source, made, (atomic_bool *) &v->cancel, &result, error);
+    const int code = chain_run_window(work, &m->source, made, v->cancelled, &result, error);
     if (code < 0) return code;
     const uint64_t ran = core_now_ns();
     if (planes_pack(to_samples, m->pool, flags, result, at, out, &m->scratch, &cost->not_numbers) < 0)
@@ -151,13 +151,19 @@ static void draw_line(struct video_frame *f, int x)
     }
 }
 
+/* Even: chroma is cut there too. */
+int video_split(const struct video *v)
+{
+    return v->params.compare == FM_VIDEO_SPLIT ? v->out_w / 4 * 2 : 0;
+}
+
 int video_make_comparison(struct video_maker *m, const struct video_frame *in, struct video_frame *out, struct fm_error *error)
 {
     const struct video *v = m->video;
     const struct video_frame from = video_cropped(v, in);
     struct video_frame left = part_of(out, 0, 0, v->out_w, v->out_h);
     const bool split = v->params.compare == FM_VIDEO_SPLIT;
-    const int width = split ? v->out_w / 4 * 2 : v->out_w; /* even: chroma is cut there too */
+    const int width = split ? video_split(v) : v->out_w;
     for (int p = 0; p < video_planes(v->out_format); p++) {
         const struct rect at = {0, 0, video_plane_width(v->out_format, width, p), video_plane_height(v->out_format, v->out_h, p)};
         if (!rect_is_empty(at) && scale_plane(v->plain, m->pool, v->upscale->cpu_flags, &from, &left, p, at, &m->scaling) < 0)
@@ -165,13 +171,4 @@ int video_make_comparison(struct video_maker *m, const struct video_frame *in, s
     }
     if (split && width >= 2) draw_line(&left, width - 2);
     return FM_OK;
-}
-
-void video_frame_in(const struct video *v, void *bundle, struct video_frame *frame)
-{
-    *frame = (struct video_frame){.format = v->out_format, .width = v->frame_w, .height = v->frame_h, .pts = INT64_MIN};
-    for (int p = 0; p < video_planes(v->out_format); p++) {
-        frame->plane[p] = (uint8_t *) bundle + v->plane_offset[p];
-        frame->stride[p] = (ptrdiff_t) v->plane_stride[p];
-    }
 }

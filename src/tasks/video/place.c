@@ -107,7 +107,7 @@ void place_describe_job(const struct video *v, char *text, size_t size)
         p->picture_rate, v->crop.x, v->crop.y, v->crop.w, v->crop.h, p->interlaced ? p->interlaced : "", p->hash);
     put(text, size, "network %s: %s\n", v->level[0].name, v->level[0].how);
     if (v->level[0].network) put_file(text, size, "file", v->level[0].network->graph->source);
-    for (int i = 0; u->params.plugins && u->params.plugins[i]; i++) put(text, size, "plug-in %s\n", u->params.plugins[i]);
+    for (int i = 0; i < u->n_plugins; i++) put(text, size, "plug-in %s\n", v->plugins[i]);
     put(text, size, "ensemble %d overlap %d tile %d instructions %x\n", u->params.ensemble, u->params.overlap,
         v->level[0].chain && v->level[0].chain->whole_only ? u->params.tile : 0, (unsigned) u->cpu_flags);
     put(text, size, "result %dx%d compare %d, %d bits\n", v->out_w, v->out_h, (int) p->compare, v->out_format.bits);

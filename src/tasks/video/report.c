@@ -30,14 +30,42 @@ static void warn(struct run *r, const char *format, ...)
     va_end(args);
 }
 
+/* Who they are is known before they begin. */
+static void fill_workers(struct run *r)
+{
+    const struct video *v = r->v;
+    const struct mill_metrics *m = &r->metrics;
+    struct fm_video_report *t = &r->report;
+    t->workers = r->worker;
+    t->n_workers = v->workers < MILL_METRICS_WORKERS ? v->workers : MILL_METRICS_WORKERS;
+    for (int i = 0; i < t->n_workers; i++) {
+        const struct mill_worker_metrics *w = &m->worker[i];
+        r->worker[i] = (struct fm_video_worker){.name = v->crew[i].name,
+            .threads = v->crew[i].threads,
+            .is_process = v->isolated,
+            .is_left_out = w->is_left_out,
+            .reason = w->reason,
+            .frames = (int64_t) w->done,
+            .mean_ms = w->mean_ms,
+            .share = w->share,
+            .restarts = (int64_t) w->restarts};
+    }
+    t->restarts = (int64_t) m->restarts;
+    t->redone = (int64_t) m->redone;
+    t->is_measured = v->named && r->mill && !m->is_calibrating;
+    t->fps_alone = t->is_measured ? m->fps_alone : 0;
+    t->fps_together = t->is_measured ? m->fps_together : 0;
+    t->fps_chosen = t->is_measured ? m->fps_chosen : 0;
+}
+
 void run_fill_report(struct run *r, int code, const char *message)
 {
     const struct video *v = r->v;
     struct fm_video_report *t = &r->report;
     struct video_source_stats stats = {0};
-    struct mill_metrics m = {0};
     if (code != FM_ERR_AGAIN) video_source_get_stats(v->source, &stats); /* the source is its thread's while it runs */
-    if (r->mill) mill_get_metrics(r->mill, &m);
+    struct mill_metrics *const m = &r->metrics;
+    if (r->mill) mill_get_metrics(r->mill, m);
     const double base = (double) v->info->time_base.num / v->info->time_base.den;
     const int level = atomic_load(&r->level);
     t->size = sizeof *t;
@@ -68,12 +96,13 @@ void run_fill_report(struct run *r, int code, const char *message)
     t->convert_ms = (double) r->cost.convert_ns / 1e6;
     t->network_ms = (double) r->cost.network_ns / 1e6;
     t->encode_ms = r->output ? (double) video_output_busy_ns(r->output) / 1e6 : 0;
-    t->cpu_seconds = run_cpu_seconds() - r->cpu_begun;
-    t->dropped = (int64_t) m.dropped;
+    t->cpu_seconds = run_cpu_seconds() - r->cpu_begun + (double) r->cost.process_ns / 1e9;
+    t->dropped = (int64_t) m->dropped;
     t->damaged = stats.damaged;
     t->reconnects = stats.reconnects;
     t->journal = r->output ? video_output_journal(r->output) : "";
     t->out_bytes = r->output ? video_output_bytes(r->output) : 0;
+    fill_workers(r);
 }
 
 void run_say_progress(struct run *r)

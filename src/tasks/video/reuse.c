@@ -141,7 +141,7 @@ void reuse_copy(const struct reuse *r, const struct video *v, const struct video
     if (!r->n_todo && !r->all_same) return;
     /* Row by row of tiles, what no rectangle covers: the rectangles are whole tiles high and do not overlap. */
     const struct changes *c = &r->changes;
-    const int shift = v->frame_w - v->out_w;
+    const int shift = v->frame_w - v->out_w, plain = video_split(v);
     for (int row = 0; row < c->rows; row++)
         for (int column = 0; column < c->columns;) {
             struct rect span = {0, 0, 0, 0};
@@ -153,6 +153,7 @@ void reuse_copy(const struct reuse *r, const struct video *v, const struct video
                 span = rect_around(span, tile);
             }
             column++;
+            if (span.x < plain) span = (struct rect){plain, span.y, span.x + span.w - plain, span.h}; /* drawn over already */
             if (rect_is_empty(span)) continue;
             span.x += shift;
             copy_rect(v, before, now, span, planes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One run of a video job: what run.c moves and report.c tells. */
+/* One run of a video job. Three threads meet in it: the source's (feed.c), the workers' (work.c), and the one that runs (run.c, sink.c,
+ * ladder.c, report.c). */
 #ifndef FM_TASKS_VIDEO_RUN_H
 #define FM_TASKS_VIDEO_RUN_H
 
@@ -8,23 +9,18 @@
 #include "mill/deadline.h"
 #include "mill/mill.h"
 #include "mill/scene.h"
+#include "tasks/video/crew.h"
 #include "tasks/video/output.h"
-#include "tasks/video/reuse.h"
-#include "tasks/video/unit.h"
 
 /* What belongs to a slot and is not in its memory. */
 struct side {
     struct run *run;
-    struct video_frame in; /* of the source */
     struct mill_slot *slot;
-    int before; /* side of the frame before, pinned; -1: none */
+    struct video_frame in; /* of the source */
+    int64_t index;
+    int level;
+    int before; /* side of the frame before, pinned until this one is complete; -1: none */
     atomic_int pins;
-    bool done, made; /* run->lock; made: its result may be copied from */
-};
-
-struct worker {
-    struct video_maker *maker;
-    struct reuse reuse; /* made when the run reuses */
 };
 
 struct run {
@@ -32,39 +28,58 @@ struct run {
     struct mill *mill;
     struct video_output *output;
     struct side *side;
-    struct worker *worker;
-    bool reuses;
-    int n_bundles; /* while the mill is made */
+    struct crew crew;
     pthread_t source;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct media_packet *packet; /* that came before the first frame */
     int n_packets, room;
     struct video_item first; /* read before the run began */
     bool has_first;
     /* The source thread's. */
     int latest; /* side that the next frame may be compared with, pinned; -1: none */
-    int latest_level;
     int source_code;
     struct fm_error source_error;
     struct scene scene;
     _Atomic uint64_t decode_ns;
-    atomic_int level;   /* that new frames are made at */
-    atomic_bool is_cut; /* a scene began since the ladder last looked */
-    atomic_int held;    /* slots in the encoder */
+    _Atomic int64_t reconnects, gap_ms; /* of a live source; how long nothing came before the last one */
+    atomic_int level;                   /* that new frames are made at */
+    atomic_bool is_cut;                 /* a scene began since the ladder last looked */
+    atomic_int held;                    /* slots in the encoder */
     /* This thread's. */
     struct video_state state;
     struct deadline deadline;
+    struct reuse copier; /* takes from the frame before what did not change */
     struct fm_video_report report;
     struct video_cost cost;
     int64_t resumed, moved; /* frames from before; frames whose time was changed */
+    int64_t said_reconnects;
     uint64_t begun_ns, said_ns, last_ns;
     double cpu_begun;
+    struct mill_metrics metrics; /* for the report */
+    struct fm_video_worker worker[MILL_METRICS_WORKERS];
     fm_video_report_fn progress;
     fm_video_log_fn log;
     void *user;
     char warnings[VIDEO_TEXT], hash[SHA256_TEXT], partial[1024], how[192];
 };
+
+/* ---- feed.c ---- */
+
+/* The first frame, and what comes before it. */
+int run_read_first(struct run *r, struct fm_error *error);
+int run_give_packets(struct run *r, struct fm_error *error);
+void *run_read_source(void *run); /* the source's thread */
+
+/* ---- sink.c ---- */
+
+void run_unpin(struct run *r, int side); /* any thread */
+/* The next frame in order goes on to the encoder, or is not wanted any more. The slot is gone then. */
+int run_take(struct run *r, struct mill_slot *slot, struct fm_error *error);
+void run_drop(struct run *r, struct mill_slot *slot);
+
+/* ---- ladder.c ---- */
+
+void run_open_ladder(struct run *r);
+void run_feed_ladder(struct run *r, const struct video_unit *unit, const struct mill_metrics *m);
 
 /* ---- report.c: on the run's thread ---- */
 

@@ -7,12 +7,11 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "graph/edit.h"
 #include "model/find.h"
 #include "tasks/upscale/job.h"
 #include "tasks/upscale/shipped.h"
+#include "tasks/video/crew.h"
 #include "tasks/video/place.h"
-#include "tasks/video/unit.h"
 #include "tasks/video/video.h"
 
 #define SIDE_MAX 32768
@@ -65,6 +64,9 @@ static int open_source(struct video *v, struct fm_error *error)
     if (code < 0) return code;
     v->info = video_source_info(v->source);
     v->in_format = v->info->format;
+    v->whole_w = v->info->width;
+    v->whole_h = v->info->height;
+    v->reuses = !p->no_reuse && !v->info->live;
     return FM_OK;
 }
 
@@ -73,7 +75,7 @@ static int open_source(struct video *v, struct fm_error *error)
 static int settle_crop(struct video *v, struct fm_error *error)
 {
     const struct fm_video_params *p = &v->params;
-    const int w = v->info->width, h = v->info->height;
+    const int w = v->whole_w, h = v->whole_h;
     v->crop = rect_whole(w, h);
     if (p->crop_width || p->crop_height || p->crop_left || p->crop_top) {
         v->crop = (struct rect){p->crop_left, p->crop_top, p->crop_width ? p->crop_width : w - p->crop_left,
@@ -127,74 +129,12 @@ static int settle_size(struct video *v, struct fm_error *error)
     }
     /* Where nobody says by which matrix colours are to be shown, players go by the size: a larger result must say it. */
     v->out_format = v->in_format;
-    const int matrix = planes_matrix(&v->in_format, v->info->width, v->info->height);
+    const int matrix = planes_matrix(&v->in_format, v->whole_w, v->whole_h);
     if (planes_matrix(&v->out_format, v->frame_w, v->frame_h) != matrix) v->out_format.matrix = matrix;
     return FM_OK;
 }
 
 /* ---- networks ---- */
-
-static double macs_of(const struct chain *c)
-{
-    double sum = 1;
-    for (int i = 0; i < c->n_stages; i++) {
-        if (!c->stage[i].ready[0]) continue;
-        const struct graph *g = c->stage[i].ready[0]->specialised;
-        for (int k = 0; k < g->n_nodes; k++) {
-            const int64_t macs = graph_node_macs(g, &g->node[k]);
-            if (macs > 0) sum += (double) macs;
-        }
-    }
-    return sum;
-}
-
-/* A chain for every frame, in the form the network wants. */
-static int add_level(struct video *v, const struct network *network, struct fm_error *error)
-{
-    struct upscale *u = v->upscale;
-    struct video_level *l = &v->level[v->n_levels];
-    *l = (struct video_level){.network = network, .cost = 1};
-    snprintf(l->name, sizeof l->name, "%.60s", network ? network->name : SHIPPED_PLAIN);
-    snprintf(l->how, sizeof l->how, "plain Lanczos");
-    if (network || u->n_plugins) {
-        const double across = (double) v->out_w / v->in_w, down = (double) v->out_h / v->in_h;
-        l->rgb = v->in_format.layout == VIDEO_RGB || u->n_plugins || (network && network->colour != NETWORK_LUMA);
-        const struct chain_params c = {.width = v->in_w,
-            .height = v->in_h,
-            .colours = l->rgb ? 3 : 1,
-            .network = network,
-            .scale = across > down ? across : down,
-            .out_w = v->out_w,
-            .out_h = v->out_h,
-            .studio = !l->rgb,
-            .plugins = u->plugin,
-            .n_plugins = u->n_plugins,
-            .ensemble = u->params.ensemble && network,
-            .feather_tile = u->params.tile,
-            .overlap = u->params.overlap < 0   ? 0
-                       : u->params.overlap > 0 ? u->params.overlap
-                                               : 10,
-            .threads = v->threads,
-            .cpu_flags = u->cpu_flags};
-        const int code = chain_create(&c, &l->chain, error);
-        if (code < 0) return code;
-        snprintf(l->how, sizeof l->how, "%s", l->chain->how);
-        l->cost = macs_of(l->chain);
-    }
-    v->n_levels++;
-    return FM_OK;
-}
-
-static int settle_threads(struct video *v)
-{
-    const int threads = pool_threads(v->upscale->pool);
-    int workers = v->params.workers ? v->params.workers : threads;
-    if (workers < 1) workers = 1;
-    if (workers > 256) workers = 256;
-    v->workers = workers;
-    v->threads = threads / workers > 1 ? threads / workers : 1;
-    return FM_OK;
-}
 
 static double frame_rate(const struct video *v)
 {
@@ -220,14 +160,14 @@ static int settle_ladder(struct video *v, struct fm_error *error)
             network_open(path, u->pool, u->cpu_flags, &network, &why) < 0)
             continue;
         v->own_network[v->n_own++] = network;
-        const int code = add_level(v, network, error);
+        const int code = video_add_level(v, network, error);
         if (code < 0) return code;
         struct video_level *added = &v->level[v->n_levels - 1];
         if (added->cost < 0.9 * (added - 1)->cost) continue;
         chain_unref(&added->chain); /* no cheaper than what is there */
         v->n_levels--;
     }
-    const int code = add_level(v, NULL, error);
+    const int code = video_add_level(v, NULL, error);
     const double fps = frame_rate(v);
     v->budget_ns = (uint64_t) (v->params.frame_budget_ms > 0 ? v->params.frame_budget_ms * 1e6 : 1e9 / fps);
     return code;
@@ -239,35 +179,13 @@ static int settle_networks(struct video *v, struct fm_error *error)
     int code = FM_ERR_UNSUPPORTED;
     const bool shrinks = v->out_w < v->in_w && v->out_h < v->in_h;
     for (int i = 0; i < u->n_networks && code < 0 && !shrinks; i++) {
-        code = add_level(v, u->network[i], error);
+        code = video_add_level(v, u->network[i], error);
         if (code == FM_ERR_NOMEM || (code < 0 && u->params.strict)) return code;
         if (code < 0) video_note(v, "%s cannot do this video: %s", u->network[i]->name, error->message);
     }
     if (u->n_networks && shrinks) video_note(v, "made smaller: by plain Lanczos, without the network");
-    if (code < 0) code = add_level(v, NULL, error);
+    if (code < 0) code = video_add_level(v, NULL, error);
     return code < 0 ? code : settle_ladder(v, error);
-}
-
-/* ---- conversions ---- */
-
-static int settle_conversions(struct video *v, struct fm_error *error)
-{
-    bool luma = false, rgb = false;
-    for (int i = 0; i < v->n_levels; i++) {
-        luma |= v->level[i].chain && !v->level[i].rgb;
-        rgb |= v->level[i].chain && v->level[i].rgb;
-    }
-    const struct planes_form one = {.channels = 1}, three = {.channels = 3};
-    /* Both by the matrix of the whole input, whatever is cropped from it. */
-    struct video_format in = v->in_format, out = v->out_format;
-    if (rgb) in.matrix = out.matrix = planes_matrix(&v->in_format, v->info->width, v->info->height);
-    int code =
-        scale_create(RESAMPLE_LANCZOS, &v->in_format, v->in_w, v->in_h, &v->out_format, v->out_w, v->out_h, &v->plain, error);
-    if (code == FM_OK && luma) code = planes_create(&v->in_format, v->in_w, v->in_h, one, &v->luma_in, error);
-    if (code == FM_OK && luma) code = planes_create(&v->out_format, v->out_w, v->out_h, one, &v->luma_out, error);
-    if (code == FM_OK && rgb) code = planes_create(&in, v->in_w, v->in_h, three, &v->rgb_in, error);
-    if (code == FM_OK && rgb) code = planes_create(&out, v->out_w, v->out_h, three, &v->rgb_out, error);
-    return code;
 }
 
 static size_t work_bytes(const struct video *v, int tile_w, int tile_h)
@@ -281,42 +199,25 @@ static size_t work_bytes(const struct video *v, int tile_w, int tile_h)
     return most;
 }
 
-static void settle_bundle(struct video *v)
+static size_t slots_bytes(const struct video *v, int workers)
 {
-    size_t at = VIDEO_UNIT_HEAD;
-    for (int p = 0; p < video_planes(v->out_format); p++) {
-        const size_t width = (size_t) video_plane_width(v->out_format, v->frame_w, p) * (size_t) video_sample_bytes(v->out_format);
-        v->plane_stride[p] = (width + 63) / 64 * 64;
-        v->plane_offset[p] = at;
-        at += v->plane_stride[p] * (size_t) video_plane_height(v->out_format, v->frame_h, p);
-        at = (at + 63) / 64 * 64;
-    }
-    v->bundle_bytes = (at + 64 + 4095) / 4096 * 4096;
-}
-
-/* Enough that everyone is busy: a frame in each worker and one before it, some in the encoder, one being read. */
-static int slots_of(int workers)
-{
-    return workers * 2 + 4;
-}
-
-static size_t slots_bytes(const struct video *v)
-{
-    return (size_t) slots_of(v->workers) * v->bundle_bytes;
+    return (size_t) crew_slots(v, workers) * v->bundle_bytes;
 }
 
 /* The largest pieces that fit the memory: whole frames, then bands, then tiles. */
 static int settle_memory(struct video *v, struct fm_error *error)
 {
     const size_t budget = v->upscale->budget;
-    settle_bundle(v);
+    video_settle_bundle(v);
     const size_t own = budget / 4 < (64 << 20) ? budget / 4 : 64 << 20; /* FFmpeg's buffers, roughly */
-    const int threads = v->threads * v->workers;
-    while (v->workers > 1 && slots_bytes(v) + own > budget / 4 * 3) v->workers--; /* frames at a time cost the most */
-    v->threads = threads / v->workers;
-    v->slots = slots_of(v->workers);
-    const size_t slots = slots_bytes(v) + own < budget ? slots_bytes(v) + own : budget;
-    const size_t for_worker = (budget - slots) / (size_t) v->workers;
+    int workers = v->workers;
+    while (workers > 1 && slots_bytes(v, workers) + own > budget / 4 * 3) workers--; /* frames at a time cost the most */
+    if (workers < v->workers && v->named)
+        return core_fail(error, FM_ERR_NOMEM, "%d workers need more than --memory allows (%zu MiB)", v->workers, budget >> 20);
+    if (workers < v->workers) crew_share(v, workers, v->threads * v->workers);
+    v->slots = crew_slots(v, workers);
+    const size_t slots = slots_bytes(v, workers) + own < budget ? slots_bytes(v, workers) + own : budget;
+    const size_t for_worker = (budget - slots) / (size_t) workers;
     const int step = 16;
     v->tile_w = v->out_w;
     v->tile_h = v->out_h;
@@ -359,8 +260,7 @@ static int open_upscale(struct video *v, struct pool *pool, uint32_t cpu_flags, 
 int video_settle(struct video *v, struct fm_error *error)
 {
     int (*const steps[])(struct video *, struct fm_error *) = {
-        open_source, settle_crop, settle_size, settle_networks, settle_conversions, settle_memory};
-    settle_threads(v);
+        crew_settle, open_source, settle_crop, settle_size, settle_networks, video_settle_conversions, settle_memory};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         const int code = steps[i](v, error);
         if (code < 0) return code;
@@ -369,7 +269,7 @@ int video_settle(struct video *v, struct fm_error *error)
 }
 
 /* Strings of the caller, kept. */
-static const char *const *keep_list(struct arena *arena, const char *const *list)
+static const char **keep_list(struct arena *arena, const char *const *list)
 {
     if (!list) return NULL;
     const int n = count(list);
@@ -383,14 +283,16 @@ static int keep_strings(struct video *v, struct fm_error *error)
 {
     struct fm_video_params *p = &v->params;
     const char **const texts[] = {
-        &p->input, &p->input_format, &p->interlaced, &p->output, &p->output_format, &p->encoder, &p->streams};
-    const char *const **const lists[] = {&p->input_options, &p->output_options, &p->encoder_options};
+        &p->input, &p->input_format, &p->interlaced, &p->output, &p->output_format, &p->encoder, &p->streams, &p->worker_list};
+    const char *const **const lists[] = {&p->input_options, &p->output_options, &p->encoder_options, &p->worker_program};
     if (!(v->strings = arena_create())) return core_fail_nomem(error, 0);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (*texts[i] && !(*texts[i] = arena_strdup(v->strings, *texts[i]))) return core_fail_nomem(error, 0);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         if (*lists[i] && !(*lists[i] = keep_list(v->strings, *lists[i]))) return core_fail_nomem(error, 0);
-    return FM_OK;
+    if (!p->upscale || !p->upscale->plugins) return FM_OK;
+    v->plugins = keep_list(v->strings, p->upscale->plugins);
+    return v->plugins ? FM_OK : core_fail_nomem(error, 0);
 }
 
 int video_create(
@@ -403,6 +305,7 @@ int video_create(
     if (!v) return core_fail_nomem(error, sizeof *v);
     v->params = *params;
     atomic_init(&v->cancel, false);
+    v->cancelled = &v->cancel;
     int code = keep_strings(v, error);
     if (code == FM_OK) code = open_upscale(v, pool, cpu_flags, error);
     v->params.upscale = NULL;
@@ -426,6 +329,7 @@ void video_destroy(struct video **video)
     scale_destroy(&v->plain);
     video_source_close(&v->source);
     upscale_destroy(&v->upscale);
+    pool_destroy(&v->own_pool);
     for (int i = 0; i < v->n_notes; i++) core_free(v->note[i]);
     arena_destroy(&v->strings);
     core_free(v);
