@@ -103,6 +103,11 @@ static size_t lay_out(const struct video_format *format, int width, int height, 
 void video_settle_bundle(struct video *v)
 {
     v->result_bytes = lay_out(&v->out_format, v->frame_w, v->frame_h, VIDEO_UNIT_HEAD, &v->result_at);
+    v->made_at = 0;
+    if (v->reuses) {
+        v->made_at = v->result_bytes;
+        v->result_bytes += ((size_t) BITMAP_WORDS(v->out_w) * sizeof(uint64_t) * (size_t) v->out_h + 4095) / 4096 * 4096;
+    }
     v->bundle_bytes = v->result_bytes;
     if (v->isolated) v->bundle_bytes = lay_out(&v->in_format, v->in_w, v->in_h, v->result_bytes, &v->input_at);
 }
@@ -115,6 +120,14 @@ static void frame_at(const struct video_format *format, int width, int height, c
         frame->plane[p] = (uint8_t *) bundle + place->offset[p];
         frame->stride[p] = (ptrdiff_t) place->stride[p];
     }
+}
+
+struct bitmap video_made_in(const struct video *v, void *bundle)
+{
+    return (struct bitmap){.width = v->out_w,
+        .height = v->out_h,
+        .words = BITMAP_WORDS(v->out_w),
+        .bits = (uint64_t *) (void *) ((uint8_t *) bundle + v->made_at)};
 }
 
 void video_frame_in(const struct video *v, void *bundle, struct video_frame *frame)

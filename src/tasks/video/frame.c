@@ -108,6 +108,18 @@ static int make_rect(struct video_maker *m, int level, const struct video_frame 
     return FM_OK;
 }
 
+/* The planes that the chain did not make. */
+static int make_rest(struct video_maker *m, const struct video_level *l, const struct video_frame *in, struct video_frame *out,
+    struct video_cost *cost, struct fm_error *error)
+{
+    const struct video *v = m->video;
+    const uint64_t start = core_now_ns();
+    const int first = !l->chain ? 0 : l->rgb ? video_colour_planes(v->out_format.layout) : 1;
+    if (scale_planes(v->plain, m->pool, v->upscale->cpu_flags, in, out, first, &m->scaling) < 0) return core_fail_nomem(error, 0);
+    cost->convert_ns += core_now_ns() - start;
+    return FM_OK;
+}
+
 int video_make(struct video_maker *m, int level, const struct video_frame *in, struct video_frame *out, const struct rect *todo,
     int n_todo, struct video_cost *cost, struct fm_error *error)
 {
@@ -116,7 +128,6 @@ int video_make(struct video_maker *m, int level, const struct video_frame *in, s
     const struct video_frame from = video_cropped(v, in);
     struct video_frame to = result_part(v, out);
     const struct rect whole = rect_whole(v->out_w, v->out_h);
-    const uint32_t flags = v->upscale->cpu_flags;
     if (l->chain && !n_todo) {
         const int code = make_rect(m, level, &from, &to, whole, cost, error);
         if (code < 0) return code;
@@ -125,12 +136,59 @@ int video_make(struct video_maker *m, int level, const struct video_frame *in, s
         const int code = make_rect(m, level, &from, &to, todo[i], cost, error);
         if (code < 0) return code;
     }
-    /* The planes that the chain did not make. */
-    const uint64_t start = core_now_ns();
-    const int first = !l->chain ? 0 : l->rgb ? video_colour_planes(v->out_format.layout) : 1;
-    if (scale_planes(v->plain, m->pool, flags, &from, &to, first, &m->scaling) < 0) return core_fail_nomem(error, 0);
-    cost->convert_ns += core_now_ns() - start;
+    return make_rest(m, l, &from, &to, cost, error);
+}
+
+/* ---- chosen pixels ---- */
+
+bool video_can_choose(const struct video *v, int level)
+{
+    const struct video_level *l = &v->level[level];
+    return l->chain && !l->rgb && v->tile_w >= v->out_w && v->tile_h >= v->out_h && chain_can_choose(l->chain);
+}
+
+int video_spread(struct video_maker *m, int level, const struct bitmap *changed, struct bitmap *may_differ, struct fm_error *error)
+{
+    return chain_spread(m->work[level], changed, may_differ, error);
+}
+
+/* Runs of pixels that go on over several rows are packed as rectangles. */
+static int pack_chosen(struct video_maker *m, const struct window *result, const struct bitmap *only, struct video_frame *out,
+    struct video_cost *cost, struct fm_error *error)
+{
+    const size_t row_bytes = (size_t) only->words * sizeof *only->bits;
+    for (int y = 0, end; y < only->height; y = end) {
+        for (end = y + 1; end < only->height && !memcmp(bitmap_row(only, y), bitmap_row(only, end), row_bytes);) end++;
+        for (int x0, x1 = 0; bits_run(bitmap_row(only, y), only->words, x1, &x0, &x1);) {
+            const struct rect at = {x0, y, x1 - x0, end - y};
+            if (planes_pack(m->video->luma_out, m->pool, m->video->upscale->cpu_flags, result, at, out, &m->scratch,
+                    &cost->not_numbers) < 0)
+                return core_fail_nomem(error, 0);
+        }
+    }
     return FM_OK;
+}
+
+int video_make_chosen(struct video_maker *m, int level, const struct video_frame *in, struct video_frame *out,
+    const struct bitmap *only, struct video_cost *cost, struct fm_error *error)
+{
+    const struct video *v = m->video;
+    const struct video_frame from = video_cropped(v, in);
+    struct video_frame to = result_part(v, out);
+    const struct window *result;
+    if (window_reserve(&m->source, rect_whole(v->in_w, v->in_h), 1) < 0) return core_fail_nomem(error, 0);
+    const uint64_t start = core_now_ns();
+    if (planes_unpack(v->luma_in, m->pool, v->upscale->cpu_flags, &from, &m->source, &m->scratch) < 0)
+        return core_fail_nomem(error, 0);
+    const uint64_t unpacked = core_now_ns();
+    int code = chain_run_chosen(m->work[level], &m->source, only, v->cancelled, &result, error);
+    if (code < 0) return code;
+    const uint64_t ran = core_now_ns();
+    code = pack_chosen(m, result, only, &to, cost, error);
+    if (code < 0) return code;
+    cost->convert_ns += core_now_ns() - ran + unpacked - start;
+    cost->network_ns += ran - unpacked;
+    return make_rest(m, &v->level[level], &from, &to, cost, error);
 }
 
 /* A line of white, two pixels wide, where the two halves meet. */

@@ -7,6 +7,7 @@
 #include "core/error.h"
 
 #define TILE 32
+#define KEPT 0.03  /* of the result's pixels: less is not worth choosing */
 #define WORTH 0.85 /* of the whole frame's work: above, the whole is computed at once */
 
 /* How far beyond the tile at x, y its result reads. */
@@ -47,6 +48,9 @@ int reuse_make(struct reuse *r, const struct video *v, struct fm_error *error)
     *r = (struct reuse){.scale_x = (double) v->out_w / v->in_w, .scale_y = (double) v->out_h / v->in_h};
     r->tiles = r->scale_x == floor(r->scale_x) && r->scale_y == floor(r->scale_y);
     for (int i = 0; i < v->n_levels; i++) r->tiles &= !v->level[i].chain || !v->level[i].chain->whole_only;
+    for (int i = 0; i < v->n_levels; i++)
+        if (!r->changed.bits && video_can_choose(v, i) && bitmap_make(&r->changed, v->in_w, v->in_h) < 0)
+            return core_fail_nomem(error, 0);
     const bool rgb = v->level[0].rgb;
     const unsigned planes = rgb ? (1u << video_colour_planes(v->in_format.layout)) - 1 : 1;
     const int halo = r->tiles ? reach(v) + (rgb ? 8 : 0) : 0, tile = r->tiles ? TILE : 1 << 24;
@@ -57,6 +61,7 @@ int reuse_make(struct reuse *r, const struct video *v, struct fm_error *error)
 void reuse_release(struct reuse *r)
 {
     changes_release(&r->changes);
+    bitmap_release(&r->changed);
 }
 
 static struct rect enlarged(const struct reuse *r, struct rect tile)
@@ -103,23 +108,47 @@ static void gather(struct reuse *r, const struct chain *chain)
     }
 }
 
-void reuse_find(struct reuse *r, const struct video *v, int level, const struct video_frame *before, const struct video_frame *now)
+/* Pixel by pixel: what changed spreads through the network's own cells. */
+static int find_pixels(struct reuse *r, const struct video *v, struct video_maker *maker, int level, const struct video_frame *a,
+    const struct video_frame *b, struct bitmap *made, struct fm_error *error)
+{
+    if (changes_guess(a, b) < KEPT) return FM_OK;
+    changes_pixels(a, b, &r->changed);
+    r->all_same = !bits_any(r->changed.bits, r->changed.words * r->changed.height);
+    if (r->all_same) {
+        r->n_same = r->n_tiles;
+        return FM_OK;
+    }
+    const int code = video_spread(maker, level, &r->changed, made, error);
+    if (code < 0) return code;
+    const double kept = 1 - (double) bitmap_count(made) / ((double) v->out_w * v->out_h);
+    r->chosen = kept >= KEPT;
+    if (r->chosen) r->n_same = (int64_t) (kept * (double) r->n_tiles);
+    return FM_OK;
+}
+
+int reuse_find(struct reuse *r, const struct video *v, struct video_maker *maker, int level, const struct video_frame *before,
+    const struct video_frame *now, struct bitmap *made, struct fm_error *error)
 {
     const struct chain *chain = v->level[level].chain;
     const struct video_frame a = video_cropped(v, before), b = video_cropped(v, now);
     struct changes *c = &r->changes;
     r->n_todo = 0;
-    changes_find(c, NULL, v->upscale->cpu_flags, &a, &b);
+    r->chosen = r->all_same = false;
     r->n_tiles = (int64_t) c->columns * c->rows;
+    r->n_same = 0;
+    if (video_can_choose(v, level)) return find_pixels(r, v, maker, level, &a, &b, made, error);
+    changes_find(c, NULL, v->upscale->cpu_flags, &a, &b);
     r->n_same = c->same;
     r->all_same = c->same == r->n_tiles;
     if (r->all_same || !c->same || !r->tiles || !chain) {
         if (!r->all_same) r->n_same = 0;
-        return;
+        return FM_OK;
     }
     gather(r, chain);
     if (sum_of(chain, r->todo, r->n_todo) > WORTH * work_of(chain, rect_whole(v->out_w, v->out_h))) r->n_todo = 0;
     if (!r->n_todo) r->n_same = 0;
+    return FM_OK;
 }
 
 static void copy_rect(const struct video *v, const struct video_frame *from, struct video_frame *to, struct rect at, int planes)
@@ -135,8 +164,29 @@ static void copy_rect(const struct video *v, const struct video_frame *from, str
     }
 }
 
-void reuse_copy(const struct reuse *r, const struct video *v, const struct video_frame *before, struct video_frame *now)
+/* The pixels of luma that were not made. */
+static void copy_pixels(const struct video *v, const struct bitmap *made, const struct video_frame *from, struct video_frame *to)
 {
+    const size_t bytes = (size_t) video_sample_bytes(v->out_format), left = (size_t) (v->frame_w - v->out_w);
+    const int plain = video_split(v); /* columns drawn over already */
+    for (int y = 0; y < made->height; y++) {
+        const uint8_t *a = from->plane[0] + y * from->stride[0];
+        uint8_t *b = to->plane[0] + y * to->stride[0];
+        for (int x = plain, x0, x1; x < made->width; x = x1) {
+            if (!bits_run(bitmap_row(made, y), made->words, x, &x0, &x1)) x0 = x1 = made->width;
+            if (x0 > made->width) x0 = x1 = made->width;
+            memcpy(b + (left + (size_t) x) * bytes, a + (left + (size_t) x) * bytes, (size_t) (x0 - x) * bytes);
+        }
+    }
+}
+
+void reuse_copy(const struct reuse *r, const struct video *v, const struct bitmap *made, const struct video_frame *before,
+    struct video_frame *now)
+{
+    if (r->chosen) {
+        copy_pixels(v, made, before, now);
+        return;
+    }
     const int planes = v->level[0].rgb ? video_colour_planes(v->out_format.layout) : 1;
     if (!r->n_todo && !r->all_same) return;
     /* Row by row of tiles, what no rectangle covers: the rectangles are whole tiles high and do not overlap. */
@@ -147,9 +197,9 @@ void reuse_copy(const struct reuse *r, const struct video *v, const struct video
             struct rect span = {0, 0, 0, 0};
             for (; column < c->columns; column++) {
                 const struct rect tile = enlarged(r, changes_tile(c, column, row));
-                bool made = false;
-                for (int i = 0; i < r->n_todo && !made; i++) made = rect_contains(r->todo[i], tile);
-                if (made) break;
+                bool is_made = false;
+                for (int i = 0; i < r->n_todo && !is_made; i++) is_made = rect_contains(r->todo[i], tile);
+                if (is_made) break;
                 span = rect_around(span, tile);
             }
             column++;

@@ -15,17 +15,21 @@ struct reuse {
     struct changes changes;
     bool tiles; /* parts of a frame; else only frames that are the same altogether */
     double scale_x, scale_y;
-    bool all_same;                     /* after reuse_find */
+    struct bitmap changed; /* pixels of the input; made where a network can choose them */
+    /* After reuse_find: nothing is to be made; or the pixels in `made`; or rectangles. */
+    bool all_same, chosen;
     struct rect todo[REUSE_RECTS_MAX]; /* of the result */
-    int n_todo;                        /* 0 and not all_same: all of it */
+    int n_todo; /* 0, and neither all_same nor chosen: all of it */
     int64_t n_tiles, n_same;
 };
 
 int reuse_make(struct reuse *r, const struct video *v, struct fm_error *error);
 void reuse_release(struct reuse *r);
-/* Compares the frame with the one before, both uncropped. */
-void reuse_find(struct reuse *r, const struct video *v, int level, const struct video_frame *before, const struct video_frame *now);
-/* Copies what is not in `todo` (all when all_same) from the result of the frame before. */
-void reuse_copy(const struct reuse *r, const struct video *v, const struct video_frame *before, struct video_frame *now);
+/* Compares the frame with the one before, both uncropped. `made`: the slot's bits. */
+int reuse_find(struct reuse *r, const struct video *v, struct video_maker *maker, int level, const struct video_frame *before,
+    const struct video_frame *now, struct bitmap *made, struct fm_error *error);
+/* Copies what is not in `todo` or `made` (all when all_same) from the result of the frame before. */
+void reuse_copy(const struct reuse *r, const struct video *v, const struct bitmap *made, const struct video_frame *before,
+    struct video_frame *now);
 
 #endif

@@ -111,15 +111,17 @@ static int complete(struct run *r, struct mill_slot *slot, struct fm_error *erro
     if (s->before < 0) return FM_OK;
     if (unit->n_todo < 0 || unit->n_todo > REUSE_RECTS_MAX) {
         code = core_fail(error, FM_ERR_DEVICE, "frame %lld: its worker went mad", (long long) s->index);
-    } else if (unit->all_same || unit->n_todo) {
+    } else if (unit->all_same || unit->chosen || unit->n_todo) {
         const uint64_t start = core_now_ns();
         struct video_frame from, to;
+        const struct bitmap made = video_made_in(r->v, slot->bundle);
         r->copier.all_same = unit->all_same;
+        r->copier.chosen = unit->chosen;
         r->copier.n_todo = unit->n_todo;
         memcpy(r->copier.todo, unit->todo, (size_t) unit->n_todo * sizeof *unit->todo);
         video_frame_in(r->v, r->side[s->before].slot->bundle, &from);
         video_frame_in(r->v, slot->bundle, &to);
-        reuse_copy(&r->copier, r->v, &from, &to);
+        reuse_copy(&r->copier, r->v, &made, &from, &to);
         r->cost.convert_ns += core_now_ns() - start;
     }
     run_unpin(r, s->before);

@@ -18,7 +18,7 @@ struct video_unit {
     /* The worker's. What it left out is taken from the frame before when this one's turn has come. */
     struct video_cost cost;
     int64_t tiles, reused;
-    bool all_same;
+    bool all_same, chosen; /* chosen: what was made is in the slot's bits (video_made_in) */
     int n_todo;
     struct rect todo[REUSE_RECTS_MAX];
     struct fm_error error; /* when it could not be made */

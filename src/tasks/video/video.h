@@ -84,6 +84,7 @@ struct video {
     struct video_worker crew[VIDEO_WORKERS_MAX];
     int threads;                                /* the most that any of them has */
     struct video_layout_at result_at, input_at; /* input_at: for processes */
+    size_t made_at;                             /* where in a slot the bits lie that say what of the result was made; 0: nowhere */
     size_t result_bytes, bundle_bytes;          /* of a slot, up to the result's end; of all of it */
     struct pool *own_pool;                      /* of a worker process, for opening networks */
 
@@ -134,6 +135,16 @@ void video_maker_destroy(struct video_maker **maker); /* accepts NULL contents, 
  * is always made whole. `in` is uncropped. */
 int video_make(struct video_maker *maker, int level, const struct video_frame *in, struct video_frame *out, const struct rect *todo,
     int n_todo, struct video_cost *cost, struct fm_error *error);
+/* Networks of luma that can choose single pixels (chain_can_choose). */
+bool video_can_choose(const struct video *v, int level);
+/* Which pixels of the result may differ when these of the input's luma do. */
+int video_spread(struct video_maker *maker, int level, const struct bitmap *changed, struct bitmap *may_differ, struct fm_error *error);
+/* As video_make, but of luma only these pixels. */
+int video_make_chosen(struct video_maker *maker, int level, const struct video_frame *in, struct video_frame *out,
+    const struct bitmap *only, struct video_cost *cost, struct fm_error *error);
+/* Where video_unit.chosen is set: which pixels of the result the worker made. */
+struct bitmap video_made_in(const struct video *v, void *bundle);
+
 /* The plain picture beside or over the result, as --compare asks. */
 int video_make_comparison(struct video_maker *maker, const struct video_frame *in, struct video_frame *out, struct fm_error *error);
 

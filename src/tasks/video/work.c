@@ -30,13 +30,17 @@ static int make_changed(struct work *w, struct video_unit *unit, const struct vi
     static const struct rect nothing = {0, 0, 0, 0};
     struct reuse *reuse = &w->reuse;
     const uint64_t start = core_now_ns();
-    reuse_find(reuse, w->video, unit->level, before, in);
+    struct bitmap made = video_made_in(w->video, unit);
+    const int code = reuse_find(reuse, w->video, w->maker, unit->level, before, in, &made, &unit->error);
+    if (code < 0) return code;
     unit->cost.convert_ns += core_now_ns() - start;
     unit->tiles = reuse->n_tiles;
     unit->reused = reuse->n_same;
     unit->all_same = reuse->all_same;
+    unit->chosen = reuse->chosen;
     unit->n_todo = reuse->n_todo;
     memcpy(unit->todo, reuse->todo, (size_t) reuse->n_todo * sizeof *reuse->todo);
+    if (reuse->chosen) return video_make_chosen(w->maker, unit->level, in, out, &made, &unit->cost, &unit->error);
     if (!reuse->all_same && !reuse->n_todo) return make_all(w, unit, in, out);
     /* Chroma is made whole in any case; an empty rectangle makes that and nothing else. */
     const struct rect *todo = reuse->all_same ? &nothing : reuse->todo;
@@ -50,7 +54,7 @@ int work_frame(struct work *w, struct video_unit *unit, const struct video_frame
     video_frame_in(v, unit, &out);
     unit->cost = (struct video_cost){0};
     unit->tiles = unit->reused = 0;
-    unit->all_same = false;
+    unit->all_same = unit->chosen = false;
     unit->n_todo = 0;
     int code = before ? make_changed(w, unit, in, before, &out) : make_all(w, unit, in, &out);
     if (code == FM_OK && v->params.compare) code = video_make_comparison(w->maker, in, &out, &unit->error);
