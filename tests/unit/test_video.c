@@ -39,6 +39,8 @@ static void write_clip(const char *name, int frames)
 
 struct result {
     struct fm_video_report report;
+    struct fm_video_worker worker[4]; /* without their strings */
+    char names[160];                  /* of the workers */
     char hash[80], message[FM_ERROR_MESSAGE_MAX], partial[1024], journal[1024], model[80];
     int code, reports, progress;
     fm_video *video;
@@ -54,6 +56,11 @@ static void on_report(void *user, const struct fm_video_report *r)
     snprintf(k->partial, sizeof k->partial, "%s", r->partial);
     snprintf(k->journal, sizeof k->journal, "%s", r->journal);
     snprintf(k->model, sizeof k->model, "%s", r->model);
+    for (int i = 0; i < r->n_workers && i < 4; i++) {
+        const size_t used = strlen(k->names);
+        k->worker[i] = r->workers[i];
+        snprintf(k->names + used, sizeof k->names - used, "%s%s", i ? ", " : "", r->workers[i].name);
+    }
 }
 
 static void on_progress(void *user, const struct fm_video_report *r)
@@ -136,6 +143,72 @@ static void the_same_whoever_computes(void)
         }
 }
 
+/* This program is its own workers' program. */
+static char self[1024];
+static const char *const own_program[] = {self, "--work", NULL};
+
+static bool has_processes(void)
+{
+#if defined(__linux__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+static void named_workers(void)
+{
+    const struct result want = run((struct fm_video_params){.input = in, .hash = true}, -1);
+    const struct {
+        const char *list, *names;
+    } lists[] = {
+        {"cpu:1", "cpu:1"}, {"cpu:2,cpu:1", "cpu:2, cpu:1"}, {"cpu", "cpu:2"}, {"cpu:1,cpu:1,cpu", "cpu:1, cpu:1 #2, cpu:2"}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const struct result k = run((struct fm_video_params){.input = in, .hash = true, .worker_list = lists[i].list}, -1);
+        CHECK_MSG(k.code == FM_OK, "%s", k.message);
+        CHECK_STR(k.hash, want.hash);
+        CHECK_STR(k.names, lists[i].names);
+        int64_t frames = 0;
+        double share = 0;
+        for (int w = 0; w < k.report.n_workers; w++) frames += k.worker[w].frames, share += k.worker[w].share;
+        CHECK_INT(frames, FRAMES);
+        CHECK(k.report.is_measured && k.report.fps_chosen > 0);
+        CHECK_NEAR(share, 1, 1e-6);
+    }
+    const char *const wrong[] = {"", "gpu:1", "cpu:", "cpu:0", "cpu:1025", "cpu:1,", "cpu:1x", "CPU:1", "cpu:+1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK_INT(run((struct fm_video_params){.input = in, .worker_list = wrong[i]}, -1).code, FM_ERR_ARGUMENT);
+    CHECK_INT(run((struct fm_video_params){.input = in, .worker_list = "cpu:1", .workers = 1}, -1).code, FM_ERR_ARGUMENT);
+}
+
+static void processes_do_the_same(void)
+{
+    if (!has_processes()) SKIP("this system has no worker processes");
+    const int64_t live = core_alloc_live();
+    const struct result want = run((struct fm_video_params){.input = in, .hash = true}, -1);
+    for (int workers = 1; workers <= 3; workers++) {
+        const struct fm_video_params p = {.input = in,
+            .hash = true,
+            .isolate = true,
+            .worker_program = own_program,
+            .workers = workers < 3 ? workers : 0,
+            .worker_list = workers == 3 ? "cpu:1,cpu:1" : NULL};
+        const struct result k = run(p, -1);
+        CHECK_MSG(k.code == FM_OK, "%s", k.message);
+        CHECK_STR(k.hash, want.hash);
+        if (workers < 3) CHECK_INT(k.report.reused, want.report.reused); /* while they are measured, nothing is */
+        CHECK(k.worker[0].is_process && !k.report.restarts && !k.report.redone);
+    }
+    CHECK_INT(run((struct fm_video_params){.input = in, .isolate = true}, -1).code, FM_ERR_ARGUMENT);
+    const char *const gone[] = {kit_path("nobody"), NULL};
+    const struct result k = run((struct fm_video_params){.input = in, .isolate = true, .worker_program = gone}, -1);
+    CHECK_INT(k.code, FM_ERR_IO);
+    CHECK_HAS(k.message, "nobody");
+    struct fm_error error;
+    CHECK_INT(fm_video_work(-1, 0, &error), FM_ERR_ARGUMENT);
+    CHECK_INT(core_alloc_live(), live);
+}
+
 /* One that is stopped at a frame, goes on, and is stopped again. */
 static void cancelled_and_gone_on_with(void)
 {
@@ -213,10 +286,11 @@ static void late_frames_step_down(void)
 }
 
 /* Memory fails at the n-th request, once or from then on: an error or the right frames, nothing leaked, no result that is not whole. */
-static void memory_may_run_out_anywhere(void)
+static void memory_may_run_out_anywhere(bool isolate)
 {
     write_clip("short.y4m", 6);
-    const struct fm_video_params p = {.input = short_in, .output = out, .encoder = "ffv1", .hash = true};
+    const struct fm_video_params p = {
+        .input = short_in, .output = out, .encoder = "ffv1", .hash = true, .isolate = isolate, .worker_program = own_program};
     clean();
     const uint64_t before = core_alloc_count();
     const struct result want = run(p, -1);
@@ -224,7 +298,7 @@ static void memory_may_run_out_anywhere(void)
     CHECK_MSG(want.code == FM_OK, "%s", want.message);
     for (int all = 0; all < 2; all++) {
         int failures = 0;
-        for (uint64_t n = 1; n <= requests; n += 1 + n / 40) {
+        for (uint64_t n = 1; n <= requests; n += isolate ? 3 + n / 8 : 1 + n / 40) {
             clean();
             const int64_t live = core_alloc_live();
             core_alloc_fail_after(n, all != 0);
@@ -239,12 +313,26 @@ static void memory_may_run_out_anywhere(void)
             if (k.code == FM_OK && !strcmp(k.model, "double")) CHECK_STR(k.hash, want.hash);
             failures += k.code < 0;
         }
-        CHECK_MSG(failures > 20, "only %d of %llu requests failed", failures, (unsigned long long) requests);
+        CHECK_MSG(failures > (isolate ? 8 : 20), "only %d of %llu requests failed", failures, (unsigned long long) requests);
     }
 }
 
-int main(void)
+static void memory_may_run_out(void)
 {
+    memory_may_run_out_anywhere(false);
+}
+
+static void memory_may_run_out_before_processes(void)
+{
+    if (!has_processes()) SKIP("this system has no worker processes");
+    memory_may_run_out_anywhere(true);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && !strcmp(argv[1], "--work")) return fm_video_work(atoi(argv[2]), atoi(argv[3]), NULL) == FM_OK ? 0 : 1;
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = 0;
     if (!kit_begin(2)) return 1;
     snprintf(in, sizeof in, "%s", kit_path("in.y4m"));
     snprintf(short_in, sizeof short_in, "%s", kit_path("short.y4m"));
@@ -257,7 +345,10 @@ int main(void)
     RUN(cancelled_and_gone_on_with);
     RUN(cancelled_from_another_thread);
     RUN(late_frames_step_down);
-    RUN(memory_may_run_out_anywhere);
+    RUN(named_workers);
+    RUN(processes_do_the_same);
+    RUN(memory_may_run_out);
+    RUN(memory_may_run_out_before_processes);
     kit_end();
     return check_report();
 }
