@@ -104,11 +104,18 @@ static int wino_chunk_columns(const struct conv_shape *s, int rows)
 /* An odd number of vectors, so that planes do not all fall into the same sets of the cache. */
 static ptrdiff_t wino_pitch(int columns) { return (ptrdiff_t) (((columns + VL - 1) / VL) | 1) * VL; }
 
+/* The columns of V that are read: those under whole vectors of output, and the taps' reach. */
+static int wino_read(const struct wino_chunk *k)
+{
+    const int vectors = (k->x1 - k->x0 + VL - 1) / VL, reach = k->columns - (k->x1 - k->x0);
+    return (vectors * VL + reach + VL - 1) / VL * VL;
+}
+
 /* V of planar rows. Vectors that lie wholly behind the last column that is needed are zero: nothing there may be read. */
 SIMD_INLINE void wino_in_planar(const int positions, const struct wino_chunk *k)
 {
     const ptrdiff_t position = (ptrdiff_t) wino_depth(&k->packed->shape) * k->v_pitch;
-    const int used = (k->columns + VL - 1) / VL * VL;
+    const int used = (k->columns + VL - 1) / VL * VL, read = wino_read(k);
     for (int c = k->in0; c < k->in1; c++) {
         const float *rows[WINO_POSITIONS];
         KERNEL_UNROLL
@@ -125,7 +132,7 @@ SIMD_INLINE void wino_in_planar(const int positions, const struct wino_chunk *k)
             KERNEL_UNROLL
             for (int i = 0; i < positions; i++) vf_store(v + i * position + x, t[i]);
         }
-        for (ptrdiff_t x = used; x < k->v_pitch; x += VL)
+        for (ptrdiff_t x = used; x < read; x += VL)
             for (int i = 0; i < positions; i++) vf_store(v + i * position + x, vf_zero());
     }
 }
@@ -134,10 +141,11 @@ SIMD_INLINE void wino_in_planar(const int positions, const struct wino_chunk *k)
 SIMD_INLINE void wino_in_blocked(const int positions, const struct wino_chunk *k)
 {
     const ptrdiff_t position = (ptrdiff_t) wino_depth(&k->packed->shape) * k->v_pitch;
+    const int read = wino_read(k);
     for (int block = k->in0 / VL; block * VL < k->in1; block++) {
         const int first = block * VL > k->in0 ? block * VL : k->in0, end = (block + 1) * VL < k->in1 ? (block + 1) * VL : k->in1;
         const ptrdiff_t at = block * k->task->in_block + (ptrdiff_t) (k->x0 - k->packed->shape.pad_x) * VL;
-        for (int x = 0; x < k->v_pitch; x += VL) {
+        for (int x = 0; x < read; x += VL) {
             float square[WINO_POSITIONS][VL * VL];
             for (int i = 0; i < positions; i++) {
                 if (x < k->columns) transpose_part(k->task->in[i] + at + (ptrdiff_t) x * VL, k->columns - x, square[i], VL);

@@ -118,13 +118,53 @@ static void copy_in(struct plan_mark *m, const struct bitmap *from)
     }
 }
 
-/* ---- forward ---- */
+/* ---- columns ---- */
 
-/* The columns of the output that read columns [a, b) of the input: those o for which [o * num / den + lo, o * num / den + hi] meets them. The
+/* Sets bit x + d of `to` for each bit x of `from` and each d in [low, high]; what falls outside is lost. */
+static void smear(const uint64_t *from, int from_words, int low, int high, uint64_t *to, int to_words)
+{
+    for (int d = low; d <= high; d++) {
+        const int words = d >= 0 ? d / 64 : -((63 - d) / 64),
+                  bits = d - 64 * words; /* to the left in memory order: bits is 0 .. 63 */
+        const int first = words > 0 ? words : 0, end = from_words + words + 1 < to_words ? from_words + words + 1 : to_words;
+        for (int i = first; i < end; i++) {
+            const int k = i - words;
+            uint64_t word = k < from_words ? from[k] << bits : 0;
+            if (bits && k > 0) word |= from[k - 1] >> (64 - bits);
+            to[i] |= word;
+        }
+    }
+}
+
+static void clear_behind(uint64_t *row, int words, int width)
+{
+    if (width % 64) row[words - 1] &= ~(uint64_t) 0 >> (64 - width % 64);
+}
+
+static bool is_set(const uint64_t *row, int x)
+{
+    return row[x / 64] >> (x % 64) & 1;
+}
+
+#define SMEAR 16 /* with wider windows, runs are faster */
+
+static bool is_window(const struct plan_map *map)
+{
+    return map->num == 1 && map->den == 1 && map->hi - map->lo < SMEAR;
+}
+
+/* The columns of the output that read these columns of the input: those o for which [o * num / den + lo, o * num / den + hi] meets them. The
  * outermost columns may stand for what lies outside. */
 static void columns_forward(
     const struct plan_map *map, int in_width, const struct plan_mark *out, const uint64_t *from, int words, uint64_t *to)
 {
+    if (is_window(map) && out->cell_w == 1) {
+        smear(from, words, -map->hi, -map->lo, to, out->words);
+        if (map->hi < 0 && is_set(from, 0)) bits_set(to, 0, -map->hi < out->width ? -map->hi : out->width);
+        if (in_width - map->lo < out->width && is_set(from, in_width - 1)) bits_set(to, in_width - map->lo, out->width);
+        clear_behind(to, out->words, out->width);
+        return;
+    }
     for (int a, b = 0; bits_run(from, words, b, &a, &b);) {
         int64_t o0 = -floor_div(-((int64_t) a - map->hi) * map->den, map->num);
         int64_t o1 = floor_div(((int64_t) b - map->lo) * map->den - 1, map->num) + 1;
@@ -134,20 +174,51 @@ static void columns_forward(
     }
 }
 
+/* The columns of the input that these columns of the output read. */
+static void columns_back(
+    const struct plan_map *map, const struct plan_mark *in, const struct plan_mark *out, const uint64_t *from, uint64_t *to)
+{
+    if (is_window(map) && map->lo <= 0 && map->hi >= 0 && in->width == out->width) { /* every window meets the picture */
+        smear(from, out->words, map->lo, map->hi, to, in->words);
+        clear_behind(to, in->words, in->width);
+        return;
+    }
+    for (int a, b = 0; bits_run(from, out->words, b, &a, &b);) {
+        int x0, x1;
+        range_of(map, a, b, in->width, &x0, &x1);
+        bits_set(to, x0, x1);
+    }
+}
+
+/* ---- forward ---- */
+
 static void step_forward(struct plan_spread *s, const struct plan_step *step)
 {
     struct plan_mark *out = &s->mark[step->out[0]];
-    for (int c = 0; c < out->cells; c++) {
-        int y0, y1, i0, i1;
-        cell_rows(out, c, &y0, &y1);
-        uint64_t *to = cell_row(out, c);
-        memset(to, 0, (size_t) out->words * sizeof *to);
-        for (int i = 0; i < step->n_in; i++) {
-            const struct plan_mark *in = &s->mark[step->in[i].value];
-            if (!in->bits) continue;
+    for (int i = 0, done = 0; i < step->n_in; i++) {
+        const struct plan_mark *in = &s->mark[step->in[i].value];
+        if (!in->bits) continue;
+        /* Rows that read the same columns as the one before are a copy of it: changes are often taller than a row. */
+        const uint64_t *before = NULL;
+        for (int c = 0; c < out->cells; c++) {
+            int y0, y1, i0, i1;
+            cell_rows(out, c, &y0, &y1);
+            uint64_t *to = cell_row(out, c);
+            if (!done) memset(to, 0, (size_t) out->words * sizeof *to);
             range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
-            if (read_rows(in, i0, i1, s->line)) columns_forward(&step->in[i].x, in->width, out, s->line, in->words, to);
+            if (!read_rows(in, i0, i1, s->line)) {
+                before = NULL;
+            } else if (before && !done && !memcmp(s->line, s->other, (size_t) in->words * sizeof *to)) {
+                memcpy(to, before, (size_t) out->words * sizeof *to);
+            } else {
+                columns_forward(&step->in[i].x, in->width, out, s->line, in->words, to);
+                uint64_t *const swap = s->line;
+                s->line = s->other;
+                s->other = swap;
+                before = to;
+            }
         }
+        done++;
     }
 }
 
@@ -163,29 +234,36 @@ void plan_spread_forward(struct plan_spread *s, int input, const struct bitmap *
 
 /* ---- back ---- */
 
+/* What one row of cells reads, for all rows that follow and are like it. */
+static void cells_back(struct plan_spread *s, const struct plan_step *step, const struct plan_mark *out, int first, int end)
+{
+    uint64_t *row = cell_row(out, first);
+    if (out->cell_w > 1)
+        for (int a, b = 0; bits_run(row, out->words, b, &a, &b);) mark_cells(out, row, a, b);
+    for (int c = first + 1; c < end; c++) memcpy(cell_row(out, c), row, (size_t) out->words * sizeof *row);
+    int y0, y1, ignored;
+    cell_rows(out, first, &y0, &ignored);
+    cell_rows(out, end - 1, &ignored, &y1);
+    for (int i = 0; i < step->n_in; i++) {
+        const struct plan_mark *in = &s->mark[step->in[i].value];
+        if (!in->bits) continue;
+        memset(s->line, 0, (size_t) in->words * sizeof *s->line);
+        columns_back(&step->in[i].x, in, out, row, s->line);
+        int i0, i1;
+        range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
+        for (int k = cell_of(in, i0); k <= cell_of(in, i1 - 1); k++) bits_or(cell_row(in, k), s->line, in->words);
+    }
+}
+
 static void step_back(struct plan_spread *s, const struct plan_step *step)
 {
     const struct plan_mark *out = &s->mark[step->out[0]];
-    for (int c = 0; c < out->cells; c++) {
-        uint64_t *row = cell_row(out, c);
+    for (int c = 0, end; c < out->cells; c = end) {
+        const uint64_t *row = cell_row(out, c);
+        end = c + 1;
         if (!bits_any(row, out->words)) continue;
-        if (out->cell_w > 1)
-            for (int a, b = 0; bits_run(row, out->words, b, &a, &b);) mark_cells(out, row, a, b);
-        int y0, y1;
-        cell_rows(out, c, &y0, &y1);
-        for (int i = 0; i < step->n_in; i++) {
-            const struct plan_mark *in = &s->mark[step->in[i].value];
-            if (!in->bits) continue;
-            memset(s->line, 0, (size_t) in->words * sizeof *s->line);
-            for (int a, b = 0; bits_run(row, out->words, b, &a, &b);) {
-                int x0, x1;
-                range_of(&step->in[i].x, a, b, in->width, &x0, &x1);
-                bits_set(s->line, x0, x1);
-            }
-            int i0, i1;
-            range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
-            for (int k = cell_of(in, i0); k <= cell_of(in, i1 - 1); k++) bits_or(cell_row(in, k), s->line, in->words);
-        }
+        while (end < out->cells && !memcmp(row, cell_row(out, end), (size_t) out->words * sizeof *row)) end++;
+        cells_back(s, step, out, c, end);
     }
 }
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from film_kit import (BAD_INPUT, DONE, FAILED, USAGE, clip, ffmpeg, framemill, hashes, main, moving, not_a_number, nothing_but, others, refused,
+from film_kit import (BAD_INPUT, CLIPS, DONE, FAILED, USAGE, clip, ffmpeg, framemill, hashes, main, moving, not_a_number, nothing_but, others, refused,
                       run, same_times, size_of, soft, times, up, with_model)
 
 LOSSLESS = ("-c", "ffv1")
@@ -59,6 +59,25 @@ def reuse_saves_work(folder):
                square="3x3", steps="n")
         a, b = (up(f"{folder}/small.mkv", "--benchmark", "-m", network, "--hash", *way) for way in ((), ("--no-reuse",)))
         assert a["hash"] == b["hash"], (size, a, b)
+
+
+def reuse_of_film(folder):
+    """Networks that ship, on film (where it is there) and on a square that moves over noise that stays, in 8 and 10 bits."""
+    sources = [moving(f"{folder}/square.mkv", frames=8, background="testsrc=s=256x160:r=25,noise=alls=40"),
+               moving(f"{folder}/deep.mkv", "-pix_fmt", "yuv420p10le", frames=8, background="testsrc=s=130x101:r=25,noise=alls=40", steps="2+n")]
+    film = os.path.join(CLIPS, "bbb_800x640_30fps_h264high_bpyramid_4s.mp4")
+    if os.path.exists(film):
+        sources.append(f"{folder}/film.mkv")
+        ffmpeg("-ss", "1", "-i", film, "-frames:v", "8", "-vf", "crop=400:301:300:200", "-an", "-c:v", "ffv1", sources[-1])
+    for source in sources:
+        for network in ("rt9", "rt14"):
+            full = up(source, f"{folder}/full.mkv", "-m", f"models/{network}.onnx", "--hash", "--overwrite", "--no-reuse", *LOSSLESS)
+            for more in ((), ("-j", "1:2:1"), ("--isolate", "-j", "1:2:1")):
+                part = up(source, f"{folder}/part.mkv", "-m", f"models/{network}.onnx", "--hash", "--overwrite", *more, *LOSSLESS)
+                assert part["hash"] == full["hash"] and hashes(f"{folder}/part.mkv") == hashes(f"{folder}/full.mkv"), (source, network, more)
+                assert part["reused"] > 0.1 * part["tiles"], (source, network, part["reused"], part["tiles"])
+    a, b = (up(sources[0], "--benchmark", "-m", "models/rt9.onnx", "--hash", "--compare", "split", *way) for way in ((), ("--no-reuse",)))
+    assert a["hash"] == b["hash"] and a["reused"] > 0, (a, b)
 
 
 def begin(*arguments):
@@ -288,7 +307,7 @@ def what_is_said(folder):
     nothing_but(folder, "in.mp4", "out.mp4")
 
 
-CASES = (the_same_however_computed, reuse_saves_work, killed_and_gone_on_with, cancelled_and_gone_on_with, cut_off_at_once, changed_in_between,
+CASES = (the_same_however_computed, reuse_saves_work, reuse_of_film, killed_and_gone_on_with, cancelled_and_gone_on_with, cut_off_at_once, changed_in_between,
          names_are_given_to_whole_files, several_films, out_of_disk, refusals, no_numbers, what_is_said)
 
 main(CASES)
