@@ -83,6 +83,8 @@ static int parse(int argc, char **argv, struct arguments *a)
             a->mux.has_from = true, a->mux.from_us = atoll(value);
         else if (strcmp(name, "--to") == 0)
             a->mux.has_to = true, a->mux.to_us = atoll(value);
+        else if (strcmp(name, "--timeout") == 0)
+            a->mux.timeout_ms = atoi(value);
         else if (strcmp(name, "--streams") == 0) {
             if (video_mux_policy_parse(value, &a->mux.policy, &error) != FM_OK) return 1;
         } else if (strcmp(name, "--file-size") == 0) {

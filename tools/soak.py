@@ -186,7 +186,7 @@ def remove_left_over():
 
 def judge(path, job, report, seconds, allowed, unsteady):
     """What the viewer kept of a run over a bad network."""
-    film, apart = Film(path, unsteady), [float(x) * 1e3 for x in offsets(path)]
+    film, apart = Film(path, unsteady), [float(x) * 1e3 for x in offsets(path, unsteady=unsteady)]
     figure("frames that arrived", f"{film.frames} in {seconds:.0f} s", film.frames > 0.8 * seconds * RATE)
     figure("in order, times rising", f"{film.in_order}, {film.rising}", film.in_order and film.rising)
     figure("missing", f"{film.missing}, {report['dropped']} of them dropped by framemill (bar {allowed} more)",
@@ -198,7 +198,8 @@ def judge(path, job, report, seconds, allowed, unsteady):
         figure("sound against picture", f"{len(apart)} beeps: too few", False)
     else:
         drift = statistics.median(apart[half:]) - statistics.median(apart[:half])
-        figure("sound against picture", f"{min(apart[1:]):+.1f} to {max(apart[1:]):+.1f} ms at {len(apart)} beeps", max(map(abs, apart[1:])) < 45)
+        figure("sound against picture", f"{min(apart):+.1f} to {max(apart):+.1f} ms at {len(apart)} beeps (bar 45 ms)",
+               max(map(abs, apart)) < 45)
         figure("drift of sound against picture", f"{drift:+.2f} ms from the first half to the second (bar 1 ms)", abs(drift) < 1)
     figure("longest time without a frame", f"{job.longest:.2f} s (bar 5 s)", job.longest < 5)
     figure("connections made again", report["reconnects"], report["reconnects"] == 0)

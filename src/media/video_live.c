@@ -32,11 +32,13 @@ static int connect_once(struct video_source *s, struct fm_error *error)
     return video_source_open_decoder(s, error);
 }
 
-/* The time at which the new connection begins. */
-static int64_t after_gap(const struct video_source *s)
+/* The time of a first frame that has none: one frame before the first packet that has one, with which the new connection's times begin. */
+static int64_t first_guess(const struct video_source *s)
 {
     const AVRational base = {s->info.time_base.num, s->info.time_base.den};
-    return s->av->av_rescale_q(s->live.end_us + (int64_t) (s->live.gap_ns / 1000), AV_TIME_BASE_Q, base);
+    const struct media_ratio rate = s->info.average_rate.num ? s->info.average_rate : s->info.real_rate;
+    const int64_t begin = s->av->av_rescale_q(s->live.end_us + (int64_t) (s->live.gap_ns / 1000), AV_TIME_BASE_Q, base);
+    return rate.num ? begin - s->av->av_rescale_q(1, (AVRational){rate.den, rate.num}, base) : begin;
 }
 
 int video_live_again(struct video_source *s, struct fm_error *error)
@@ -61,7 +63,7 @@ int video_live_again(struct video_source *s, struct fm_error *error)
         l->shifting = true;
         l->gap_ns = core_now_ns() - l->heard_ns;
         s->stats.gap_ms = (int64_t) (l->gap_ns / 1000000);
-        if (l->end_us != INT64_MIN) s->guess = after_gap(s); /* of a first frame without a time */
+        if (l->end_us != INT64_MIN) s->guess = first_guess(s);
         s->draining = s->decoder_done = false;
         s->stats.end[0] = 0;
         return FM_OK;

@@ -22,10 +22,10 @@ BITS, WIDTH, HEIGHT, RATE = 16, 160, 90, 25
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "2")
 
 
-def counted_clip(path, seconds, *options, rate=RATE, size=(WIDTH, HEIGHT)):
+def counted_clip(path, seconds, *options, rate=RATE, size=(WIDTH, HEIGHT), sound=48000):
     """Frame n has n in bars of black and white, a bit each; every second there is a beep of a tenth."""
     width, height = size
-    beep = f"sine=1000:r=48000:d={seconds}:samples_per_frame=4800,volume=4,volume=0:enable='gt(mod(t,1),0.05)'"
+    beep = f"sine=1000:r={sound}:d={seconds}:samples_per_frame={sound // 10},volume=4,volume=0:enable='gt(mod(t,1),0.05)'"
     with subprocess.Popen(["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "rawvideo", "-pixel_format", "gray", "-video_size", f"{width}x{height}", "-framerate",
                            str(rate), "-i", "-", "-f", "lavfi", "-i", beep, *X264, "-c:a", "aac", "-b:a", "64k", *options, path], stdin=subprocess.PIPE) as made:
         bits = np.arange(width) * BITS // width
@@ -68,9 +68,9 @@ def beeps(path):
     return found
 
 
-def offsets(path, rate=RATE):
-    """[seconds that sound is behind the picture] at each beep whose frame is there."""
-    starts = sorted(at for at, number in numbers(path) if number is not None and number % rate == 0)
+def offsets(path, rate=RATE, unsteady=0):
+    """[seconds that sound is behind the picture] at each beep whose frame is there, the first `unsteady` frames apart."""
+    starts = sorted(at for at, number in numbers(path)[unsteady:] if number is not None and number % rate == 0)
     found = []
     for beep in beeps(path):
         near = starts[max(0, bisect.bisect(starts, beep) - 1):][:2]

@@ -467,6 +467,15 @@ def push_srt():
     pushed(lambda port: f"srt://127.0.0.1:{port}?mode=caller", socket.SOCK_DGRAM, ())
 
 
+def push_stuck():
+    """A peer that takes nothing any more is an error, not a wait without end."""
+    with socket.create_server(("127.0.0.1", 0)) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"tcp://127.0.0.1:{peer.getsockname()[1]}?send_buffer_size=4096"
+        message = run("encode", "lavfi:testsrc2=size=640x360:duration=8", url, "--format", "nut", "-c", "rawvideo", "--timeout", "500", fails=True)
+        assert "cannot be written: nobody took anything for 0.5 seconds" in message, message
+
+
 # Encoders.
 
 def encoded():
@@ -543,7 +552,7 @@ def encoder_faults():
 
 CASES = [shared_clips, b_frames_and_priming, transport_stream, start_offsets, variable_frame_rate, deep_colour, many_streams, rotation, covers,
          no_audio_and_one_frame, a_piece, text_subtitles, bitmap_subtitles, uncompressed_audio, attachments_into_mp4, wrong_codec, overwriting, full_disk,
-         unfinished, broken_input, direct, pictures, y4m, push_rtmp, push_srt, encoded, encoded_times, encoded_tags, resumed, encoder_faults]
+         unfinished, broken_input, direct, pictures, y4m, push_rtmp, push_srt, push_stuck, encoded, encoded_times, encoded_tags, resumed, encoder_faults]
 
 
 def main():
