@@ -10,6 +10,7 @@ int command_run(const struct args *args);
 int command_models(const struct args *args);
 int command_doctor(const struct args *args);
 int command_bench(const struct args *args);
+int command_export(const struct args *args);
 int command_probe(const struct args *args);
 int command_upscale(const struct args *args);
 

@@ -9,11 +9,12 @@ static const struct {
     const char *name, *usage, *help;
     int (*run)(const struct args *args);
 } commands[] = {
-    {"upscale", "upscale IN... OUT [-s SCALE] [-m MODEL]", "pictures in, larger pictures out", command_upscale},
+    {"upscale", "upscale IN... OUT [-s SCALE] [-m MODEL]", "video or pictures in, larger ones out", command_upscale},
     {"run", "run MODEL [-i [NAME=]FILE.npy]... -o DIR", "runs a network: arrays in, arrays out", command_run},
     {"models", "models list | info MODEL | pull URL|NAME", "the networks here; what one is; getting one", command_models},
     {"doctor", "doctor [NAME...]", "what this machine can do, and whether it does it right", command_doctor},
     {"probe", "probe FILE...", "what is in a video, a picture, a network", command_probe},
+    {"export", "export --web MODEL -o DIR", "a network as shaders for a web page", command_export},
     {"bench", "bench WHAT [MODEL...]", "measures: latency, throughput, memory, thermal, network, peers", command_bench},
 };
 #define N_COMMANDS ((int) (sizeof commands / sizeof *commands))

@@ -22,5 +22,6 @@
 #include "tensor.h"
 #include "upscale.h"
 #include "video.h"
+#include "web.h"
 
 #endif
