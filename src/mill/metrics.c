@@ -39,9 +39,9 @@ static void mill_add_notes(struct mill *mill, struct mill_metrics *m)
     pthread_mutex_lock(&mill->lock);
     m->is_calibrating = mill->has_schedule && s->phase != SCHEDULE_RUN;
     m->slots_used = mill->has_schedule ? s->limit + mill->params.kept : mill->params.slots;
-    m->fps_alone = s->rate_alone;
-    m->fps_together = s->rate_all;
-    m->fps_chosen = m->is_calibrating ? 0 : s->rate_best;
+    m->fps_alone = s->verdict_alone;
+    m->fps_together = s->verdict_all;
+    m->fps_chosen = s->verdict_best;
     for (int i = 0; i < s->workers; i++) sum += s->worker[i].weight;
     for (int i = 0; i < mill->params.workers; i++) {
         const struct mill_note *const note = &mill->note[i];

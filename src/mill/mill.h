@@ -108,7 +108,7 @@ struct mill_metrics {
     uint64_t worker_done[MILL_METRICS_WORKERS], worker_busy_ns[MILL_METRICS_WORKERS]; /* the first 64 */
     uint64_t restarts, redone;                                                        /* of processes; slots given to another */
     bool is_calibrating;
-    /* Slots a second, as calibration found them; 0: not yet, or with MILL_ANY. */
+    /* Slots a second, as the last calibration found them; 0: there was none. */
     double fps_alone, fps_together, fps_chosen; /* of the best worker alone, of all of them at once, of those that work now */
     int slots_used;                             /* the ring's, at most, as the schedule says */
     double fps;                                 /* delivered, from the first to the last */

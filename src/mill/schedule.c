@@ -13,6 +13,9 @@
 #define SCHEDULE_HINDERED 1.03 /* slower together than alone by this: they take something from each other */
 #define SCHEDULE_DRIFT 1.02    /* weights stay as they are below this */
 #define SCHEDULE_WEIGHTS 1000000.0
+#define SCHEDULE_AGAIN 1000 /* slots to the second trials; twice as many to the third ... */
+#define SCHEDULE_AGAIN_MAX (1 << 24)
+#define SCHEDULE_NEAR 4 /* who takes longer than the best by this is not tried again */
 
 int schedule_open(struct schedule *s, int workers, int slots)
 {
@@ -156,9 +159,23 @@ static void schedule_explain(struct schedule *s, struct schedule_worker *w)
             s->rate_all, s->rate_best);
 }
 
+/* Whoever was left out by a narrow margin, or because the machine had other things to do, gets another chance. */
+static void schedule_plan_again(struct schedule *s)
+{
+    const double near = SCHEDULE_NEAR * s->worker[s->rank[0]].together;
+    bool any = false;
+    for (int i = 1; i < s->ranked; i++) any = any || (i >= s->size_best && s->worker[s->rank[i]].together <= near);
+    s->again = !s->again ? SCHEDULE_AGAIN : s->again < SCHEDULE_AGAIN_MAX ? 2 * s->again : s->again;
+    s->until_again = any ? s->again : 0;
+}
+
 static bool schedule_run(struct schedule *s)
 {
     s->phase = SCHEDULE_RUN;
+    s->verdict_alone = s->rate_alone;
+    s->verdict_all = s->rate_all;
+    s->verdict_best = s->rate_best;
+    schedule_plan_again(s);
     for (int i = 0; i < s->workers; i++) {
         s->worker[i].is_wanted = false;
         s->worker[i].samples = 0;
@@ -344,6 +361,10 @@ bool schedule_note(struct schedule *s, int worker, uint64_t begun_ns, uint64_t d
     if (s->phase != SCHEDULE_RUN) return schedule_note_trial(s, worker, begun_ns, seconds, now_ns);
     w->sum += seconds;
     w->samples++;
+    if (s->until_again && --s->until_again == 0) {
+        schedule_try_all(s, now_ns);
+        return true;
+    }
     return --s->until_fit <= 0 && schedule_fit(s);
 }
 

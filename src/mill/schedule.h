@@ -3,6 +3,7 @@
  *
  *     trials   all at once -> the best alone -> (where they hinder one another) fewer and fewer
  *     run      the best set by weight; weights fitted again from what is measured
+ *     trials   once more, more and more rarely, while somebody is left out: the machine may have been busy the last time
  *
  * Calibration is the first slots of the real work. In a trial the free members take slots; a sample is a slot that began when only
  * members worked, and the first of each worker is left aside (caches, first touches). A set's rate is the sum of its members' rates
@@ -61,12 +62,14 @@ struct schedule {
     double rate_alone;           /* ... of the best one alone */
     double rate_best;            /* ... and of the best set so far, of ... */
     int size_best;
-    int ranked;                     /* workers in `rank` */
-    int until_fit;                  /* slots */
-    int limit;                      /* slots of the ring that are enough */
-    int *rank;                      // [workers] fastest first, as the trial of all found them
-    double *seconds_best;           // [workers] as in the best trial so far
-    struct schedule_worker *worker; // [workers]
+    int ranked;                                      /* workers in `rank` */
+    double verdict_alone, verdict_all, verdict_best; /* the rates as the last trials left them; 0: there were none */
+    int until_fit;                                   /* slots */
+    int until_again, again;                          /* slots to the next trials, 0: there will be none; between the last ones */
+    int limit;                                       /* slots of the ring that are enough */
+    int *rank;                                       // [workers] fastest first, as the trial of all found them
+    double *seconds_best;                            // [workers] as in the best trial so far
+    struct schedule_worker *worker;                  // [workers]
 };
 
 /* All workers are lost at first: schedule_regain says who is ready. 0 or FM_ERR_NOMEM. `slots`: of the ring. */

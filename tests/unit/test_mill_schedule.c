@@ -196,6 +196,32 @@ static void the_best_alone_is_kept_when_it_is_better(void)
     sim_close(&s);
 }
 
+/* One that was busy with something else when it was measured is found to be good later. */
+static void who_was_busy_is_tried_again(void)
+{
+    static const uint64_t ms[] = {20, 20};
+    struct sim s;
+    if (!sim_open(&s, 2, 12, ms)) return;
+    s.more[0] = s.more[1] = 25000000; /* together 45 ms each, 44 a second: 50 alone */
+    sim_run(&s, 5000);
+    CHECK(schedule_is_member(&s.schedule, 0) + schedule_is_member(&s.schedule, 1) == 1);
+    CHECK_NEAR(s.schedule.verdict_alone, 50, 9);
+    CHECK(s.schedule.verdict_all < 46 && s.schedule.verdict_best == s.schedule.verdict_alone);
+    s.more[0] = s.more[1] = 0;
+    const uint64_t before = s.delivered;
+    sim_run(&s, 40000);
+    CHECK(schedule_is_member(&s.schedule, 0) && schedule_is_member(&s.schedule, 1));
+    CHECK_NEAR(s.schedule.verdict_best, 100, 1);
+    CHECK_MSG(s.delivered - before > 40 * 70, "%.1f fps", (double) (s.delivered - before) / 40);
+    sim_close(&s);
+    if (!sim_open(&s, 2, 12, ms)) return; /* one that keeps hindering costs next to nothing: trials become rare */
+    s.more[0] = s.more[1] = 25000000;
+    sim_run(&s, 200000);
+    CHECK_MSG(sim_fps(&s) > 49.5, "%.1f fps", sim_fps(&s));
+    CHECK(s.schedule.again >= 4000 && s.schedule.verdict_best == s.schedule.verdict_alone);
+    sim_close(&s);
+}
+
 /* While the slow one does one slot, the fast one could do 100, but the ring holds 8. */
 static void too_slow_for_the_ring_is_left_out(void)
 {
@@ -424,6 +450,7 @@ int main(void)
     RUN(assignment_is_smooth_and_the_same_every_time);
     RUN(who_hinders_the_others_is_left_out);
     RUN(the_best_alone_is_kept_when_it_is_better);
+    RUN(who_was_busy_is_tried_again);
     RUN(too_slow_for_the_ring_is_left_out);
     RUN(slots_for);
     RUN(weights_follow_the_measured_rates);

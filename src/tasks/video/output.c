@@ -41,7 +41,9 @@ struct video_output {
     size_t said;  /* of warnings: by the encoder, which says them once */
     bool is_file; /* without a journal: the muxer makes it under the name `partial` until it is whole */
     bool resumed, flushed, joining, failed;
-    bool had_journal;              /* of a run before; its partial file goes with it */
+    bool had_journal;         /* of a run before; its partial file goes with it */
+    void (*tick)(void *user); /* while the result is made */
+    void *tick_user;
     _Atomic uint64_t cancelled_ns; /* when a muxer first heard of it; 0: not yet */
     int64_t packets;
     uint64_t bytes, busy_ns;
@@ -297,7 +299,15 @@ static int rename_partial(const struct video_output *o, struct fm_error *error)
     return core_fail(error, FM_ERR_IO, "%s: cannot be written: %s", out, strerror(errno));
 }
 
-int video_output_finish(struct video_output *o, const struct video_state *state, struct fm_error *error)
+static void on_joined(void *arg, int64_t packets)
+{
+    const struct video_output *o = arg;
+    (void) packets;
+    o->tick(o->tick_user);
+}
+
+int video_output_finish(
+    struct video_output *o, const struct video_state *state, void (*tick)(void *user), void *user, struct fm_error *error)
 {
     const struct video *v = o->v;
     int code = flush(o, error);
@@ -311,6 +321,10 @@ int video_output_finish(struct video_output *o, const struct video_state *state,
     struct video_mux_params m = mux_params(o);
     m.cancelled = is_cancelled_now;
     m.cancelled_arg = o;
+    o->tick = tick;
+    o->tick_user = user;
+    m.progress = on_joined;
+    m.progress_arg = o;
     if (o->encoder) code = packet_log_done(o->log, state->frames, state, sizeof *state, error);
     packet_log_close(&o->log);
     o->warnings[o->said] = 0; /* what the check said is said again, for what was really done */
@@ -352,8 +366,10 @@ void video_output_abandon(struct video_output *o, char *partial, size_t partial_
     if (o->mux && o->is_file && !o->failed && o->packets && end_mux(o, &ignored) == FM_OK)
         snprintf(partial, partial_size, "%s", o->partial);
     packet_log_close(&o->log);
-    if (!o->journal[0] || o->joining) return; /* all of it is in the journal, and only needs to be joined */
-    if (!o->packets && !o->resumed) {         /* not a packet: nothing to go on with */
+    if (o->journal[0] && o->joining && o->had_journal && access(o->partial, F_OK) == 0)
+        snprintf(partial, partial_size, "%s", o->partial); /* of the run before */
+    if (!o->journal[0] || o->joining) return;              /* all of it is in the journal, and only needs to be joined */
+    if (!o->packets && !o->resumed) {                      /* not a packet: nothing to go on with */
         unlink(o->journal);
         o->journal[0] = 0;
         return;

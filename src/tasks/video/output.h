@@ -29,8 +29,9 @@ int video_output_frame(struct video_output *o, struct video_frame *frame, const 
 /* A packet of another stream of the input, for muxers that are fed directly. After video_output_begin; any one thread, beside the one
  * that gives frames. The packet stays the caller's. */
 int video_output_packet(struct video_output *o, const struct media_packet *packet, struct fm_error *error);
-/* All frames were given: the result is made and gets its name, the journal goes. */
-int video_output_finish(struct video_output *o, const struct video_state *state, struct fm_error *error);
+/* All frames were given: the result is made and gets its name, the journal goes. `tick` is called now and then. */
+int video_output_finish(
+    struct video_output *o, const struct video_state *state, void (*tick)(void *user), void *user, struct fm_error *error);
 /* The job ends before its time: what is there becomes a playable file (its name, or ""), the journal stays, unless there is nothing in
  * it. */
 void video_output_abandon(struct video_output *o, char *partial, size_t partial_size);

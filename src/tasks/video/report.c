@@ -52,7 +52,7 @@ static void fill_workers(struct run *r)
     }
     t->restarts = (int64_t) m->restarts;
     t->redone = (int64_t) m->redone;
-    t->is_measured = v->named && r->mill && !m->is_calibrating;
+    t->is_measured = v->named && m->fps_chosen > 0;
     t->fps_alone = t->is_measured ? m->fps_alone : 0;
     t->fps_together = t->is_measured ? m->fps_together : 0;
     t->fps_chosen = t->is_measured ? m->fps_chosen : 0;

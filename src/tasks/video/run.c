@@ -85,6 +85,11 @@ static int make_frames(struct run *r, struct fm_error *error)
     return code;
 }
 
+static void tick(void *run)
+{
+    run_say_progress(run);
+}
+
 int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
     struct fm_error *error)
 {
@@ -107,7 +112,7 @@ int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn pro
     if (code == FM_OK && !done) code = make_frames(r, error);
     if (code == FM_ERR_CANCELLED && v->info->live && r->state.frames) code = FM_OK; /* how live jobs end */
     if (code == FM_ERR_CANCELLED) core_fail(error, code, "cancelled");
-    if (code == FM_OK) code = video_output_finish(r->output, &r->state, error);
+    if (code == FM_OK) code = video_output_finish(r->output, &r->state, tick, r, error);
     if (code < 0 && r->output) video_output_abandon(r->output, r->partial, sizeof r->partial);
     run_say_end(r);
     run_fill_report(r, code, code < 0 ? error->message : "");
