@@ -270,9 +270,9 @@ def srt(folder, minutes):
 
 def memory(folder, minutes):
     """A film of ten seconds over and over, as fast as it goes: 640x360 to 720p."""
-    film = clip(f"{folder}/ten.mkv", "-c:v", "libx264", "-preset", "veryfast", "-c:a", "aac", size="640x360", frames=250, sound=True)
+    film = clip(f"{folder}/ten.mkv", "-c:v", "libx264", "-preset", "veryfast", "-c:a", "aac", size="640x360", frames=250, sound=True, source="testsrc")
     network = ("-m", "rt3", "--model-dir", "models")
-    seconds, every = minutes * 30, 0.1 if minutes < 2 else 1
+    seconds, every, said = minutes * 30, 0.1 if minutes < 2 else 1, f"{folder}/said.txt"
 
     def watched(title, process):
         rss, begun = Memory(process.pid, every), time.monotonic()
@@ -280,25 +280,25 @@ def memory(folder, minutes):
             time.sleep(0.1)
         early = process.poll() is not None
         rss.report(title, GROWTH_MB if minutes >= 2 else 4 * GROWTH_MB)
-        if early:
-            figure(f"{title}: it ended", process.communicate()[1].decode(errors="replace")[-200:], False)
-            return
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1].decode(errors="replace")
-        made = re.findall(r'"finished": (\d+)', said)
-        figure(f"{title}: frames", f"{made[-1] if made else 0}", bool(made) and int(made[-1]) > seconds)
+        process.wait(60)
+        with open(said, encoding="utf-8") as file:
+            lines = file.read()
+        made = [int(n) for n in re.findall(r'"finished": (\d+)', lines)]
+        figure(f"{title}: frames", f"{made[-1] if made else 0}{' and an end: ' + lines[-200:] if early else ''}", bool(made) and not early)
 
     with open(f"{folder}/long.mkv", "w", encoding="ascii") as file:  # FFmpeg's list of files, by its content
         file.write("ffconcat version 1.0\n" + "file ten.mkv\n" * 20000)
-    with subprocess.Popen([framemill, "upscale", f"{folder}/long.mkv", f"{folder}/out.mkv", *network, *SMALL], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE) as process:
+    with open(said, "wb") as errors, subprocess.Popen([framemill, "upscale", f"{folder}/long.mkv", f"{folder}/out.mkv", *network, *SMALL],
+                                                      stdout=subprocess.DEVNULL, stderr=errors) as process:
         watched("into a journal", process)
-    with subprocess.Popen(["ffmpeg", "-v", "error", "-nostdin", "-stream_loop", "-1", "-i", film, "-c", "copy", "-f", "mpegts", "-"],
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
-        with subprocess.Popen([framemill, "upscale", "-", "-", "--format", "mpegts", *network, *SMALL], stdin=endless.stdout,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            endless.stdout.close()
-            watched("into a muxer", process)
+    with open(said, "wb") as errors, \
+            subprocess.Popen(["ffmpeg", "-v", "error", "-nostdin", "-stream_loop", "-1", "-i", film, "-c", "copy", "-f", "mpegts", "-"],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless, \
+            subprocess.Popen([framemill, "upscale", "-", "-", "--format", "mpegts", *network, *SMALL], stdin=endless.stdout, stdout=subprocess.DEVNULL,
+                             stderr=errors) as process:
+        endless.stdout.close()
+        watched("into a muxer", process)
         endless.kill()
 
 
