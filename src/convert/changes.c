@@ -108,55 +108,71 @@ void changes_find(
 
 /* ---- pixel by pixel ---- */
 
-static uint64_t difference(const uint8_t *a, const uint8_t *b, size_t bytes)
+#define PER_WORD 64
+
+/* A bit for each of 64 bytes that is 128 rather than 0: a product gathers those of eight. */
+static uint64_t gather_bits(const uint8_t *marks)
 {
-    uint64_t va = 0, vb = 0;
-    memcpy(&va, a, bytes);
-    memcpy(&vb, b, bytes);
-    return va ^ vb;
+    uint64_t word = 0;
+    for (int i = 0; i < PER_WORD; i += 8) {
+        uint64_t v = 0;
+        for (int k = 7; k >= 0; k--) v = v << 8 | marks[i + k];
+        word |= v * 0x0002040810204081 >> 56 << i;
+    }
+    return word;
 }
 
-/* A bit for each of eight bytes, or four 16-bit words, that is not 0: what is carried into its highest bit, gathered by a product. */
-static uint64_t mask_bytes(uint64_t v)
+/* Written so that compilers make vectors of the comparison: all of a word at once, rows' ends one by one. */
+static uint64_t differing8(const uint8_t *a, const uint8_t *b, int n)
 {
-    const uint64_t low = 0x7f7f7f7f7f7f7f7f, high = ((v & low) + low) | v;
-    return (high & ~low) * 0x0002040810204081 >> 56;
+    uint8_t marks[PER_WORD] = {0};
+    if (n == PER_WORD)
+        for (int i = 0; i < PER_WORD; i++) marks[i] = a[i] != b[i] ? 128 : 0;
+    else
+        for (int i = 0; i < n; i++) marks[i] = a[i] != b[i] ? 128 : 0;
+    return gather_bits(marks);
 }
-static uint64_t mask_words(uint64_t v)
+static uint64_t differing16(const uint16_t *a, const uint16_t *b, int n)
 {
-    const uint64_t low = 0x7fff7fff7fff7fff, high = ((v & low) + low) | v;
-    return (high & ~low) * 0x0000200040008001 >> 60;
+    uint8_t marks[PER_WORD] = {0};
+    if (n == PER_WORD)
+        for (int i = 0; i < PER_WORD; i++) marks[i] = a[i] != b[i] ? 128 : 0;
+    else
+        for (int i = 0; i < n; i++) marks[i] = a[i] != b[i] ? 128 : 0;
+    return gather_bits(marks);
 }
 
 void changes_pixels(const struct video_frame *before, const struct video_frame *now, struct bitmap *changed)
 {
     assert(changed->width == now->width && changed->height == now->height);
     const bool wide = video_sample_bytes(now->format) == 2;
-    const size_t bytes = (size_t) now->width << wide, per_word = wide ? 128 : 64;
     for (int y = 0; y < now->height; y++) {
         const uint8_t *a = before->plane[0] + y * before->stride[0], *b = now->plane[0] + y * now->stride[0];
         uint64_t *row = bitmap_row(changed, y);
-        for (size_t at = 0; at < bytes; row++) {
-            const size_t end = bytes - at < per_word ? bytes : at + per_word;
-            uint64_t word = 0;
-            for (int shift = 0; at < end; at += 8, shift += wide ? 4 : 8) {
-                const uint64_t v = end - at >= 8 ? difference(a + at, b + at, 8) : difference(a + at, b + at, end - at);
-                if (v) word |= (wide ? mask_words(v) : mask_bytes(v)) << shift;
-            }
-            *row = word;
+        for (int x = 0; x < now->width; x += PER_WORD) {
+            const int n = now->width - x < PER_WORD ? now->width - x : PER_WORD;
+            *row++ = wide ? differing16((const uint16_t *) (const void *) a + x, (const uint16_t *) (const void *) b + x, n)
+                          : differing8(a + x, b + x, n);
         }
     }
 }
 
 #define GUESS_ROWS 16 /* of so many, one is looked at */
+#define GUESS_SAMPLES 8
 
 double changes_guess(const struct video_frame *before, const struct video_frame *now)
 {
-    const size_t bytes = (size_t) now->width * (size_t) video_sample_bytes(now->format);
+    const size_t sample = (size_t) video_sample_bytes(now->format), bytes = (size_t) now->width * sample;
+    const size_t step = GUESS_SAMPLES * sample;
     int64_t same = 0, all = 0;
     for (int y = GUESS_ROWS / 2 < now->height ? GUESS_ROWS / 2 : 0; y < now->height; y += GUESS_ROWS) {
         const uint8_t *a = before->plane[0] + y * before->stride[0], *b = now->plane[0] + y * now->stride[0];
-        for (size_t at = 0; at < bytes; at += 8, all++) same += !difference(a + at, b + at, bytes - at < 8 ? bytes - at : 8);
+        unsigned last = 3; /* groups of samples, a bit each; those beside the row change nothing */
+        for (size_t at = 0; at < bytes; at += step, all++) {
+            last = last << 1 | (memcmp(a + at, b + at, bytes - at < step ? bytes - at : step) == 0);
+            same += at > 0 && (last & 7) == 7;
+        }
+        same += (last & 3) == 3;
     }
     return (double) same / (double) all;
 }

@@ -36,7 +36,8 @@ void changes_none(struct changes *c); /* forgets: no tile is the same */
 
 /* Marks the samples of plane 0 that are not the same in two frames of one format and of the bitmap's size. */
 void changes_pixels(const struct video_frame *before, const struct video_frame *now, struct bitmap *changed);
-/* About which share of plane 0 is the same, from a look at few of its rows: a hundredth of the work. */
+/* About which share of plane 0 is the same, eight pixels to either side included, from a look at few of its rows: a hundredth of the
+ * work. */
 double changes_guess(const struct video_frame *before, const struct video_frame *now);
 
 static inline bool changes_is_same(const struct changes *c, int column, int row)

@@ -108,6 +108,57 @@ static void room_between_rows_does_not_matter(void)
     video_free(&b);
 }
 
+static void pixels_as_defined(void)
+{
+    uint64_t random = 5;
+    int changed = 0;
+    for (int i = 0; i < 150; i++) {
+        const struct video_format f = {.layout = VIDEO_420, .bits = i & 1 ? 8 : 10 + i % 7};
+        const int width = i < 4 ? 1 : picture_int(&random, 1, 300), height = picture_int(&random, 1, 20);
+        struct video_frame a = video_noise(f, width, height, &random), b = video_blank(f, width, height);
+        struct bitmap bits;
+        if (!CHECK_INT(bitmap_make(&bits, width, height), FM_OK)) return;
+        memset(bits.bits, 255, sizeof *bits.bits * (size_t) bits.words * (size_t) height); /* of a frame before */
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++) {
+                const int bit = picture_int(&random, 0, i % 3 ? 40 : 2) ? 0 : 1 << picture_int(&random, 0, f.bits - 1);
+                video_put(&b, 0, x, y, video_get(&a, 0, x, y) ^ bit);
+            }
+        changes_pixels(&a, &b, &bits);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < bits.words * 64; x++) {
+                const bool got = bitmap_row(&bits, y)[x / 64] >> x % 64 & 1;
+                const bool want = x < width && video_get(&a, 0, x, y) != video_get(&b, 0, x, y);
+                CHECK_MSG(got == want, "%d x %d, %d bits: pixel %d, %d must be %d", width, height, f.bits, x, y, want);
+                changed += got;
+            }
+        bitmap_release(&bits);
+        video_free(&a);
+        video_free(&b);
+    }
+    CHECK(changed > 1000);
+}
+
+/* It may be wrong by what lies between the rows it looks at; here all rows are alike. */
+static void the_guess(void)
+{
+    uint64_t random = 9;
+    for (int bits = 8; bits <= 10; bits += 2) {
+        const struct video_format f = {.layout = VIDEO_GREY, .bits = bits};
+        struct video_frame a = video_noise(f, 640, 64, &random), b = video_blank(f, 640, 64);
+        for (int kept = 0; kept <= 640; kept += 80) {
+            for (int y = 0; y < 64; y++)
+                for (int x = 0; x < 640; x++) video_put(&b, 0, x, y, video_get(&a, 0, x, y) ^ (x < kept ? 0 : 1));
+            CHECK_NEAR(changes_guess(&a, &b), kept / 640.0, 0.013);
+        }
+        for (int y = 0; y < 64; y++) /* every 20th pixel changed: nothing that reads what is around it stays */
+            for (int x = 0; x < 640; x++) video_put(&b, 0, x, y, video_get(&a, 0, x, y) ^ (x % 20 ? 0 : 1));
+        CHECK_NEAR(changes_guess(&a, &b), 0, 0.013);
+        video_free(&a);
+        video_free(&b);
+    }
+}
+
 static void memory(void)
 {
     const int64_t live = core_alloc_live();
@@ -132,6 +183,8 @@ static void memory(void)
 int main(void)
 {
     RUN(tiles_as_defined);
+    RUN(pixels_as_defined);
+    RUN(the_guess);
     RUN(room_between_rows_does_not_matter);
     RUN(memory);
     return check_report();
