@@ -108,6 +108,24 @@ static void gather(struct reuse *r, const struct chain *chain)
     }
 }
 
+#define CELL 16 /* a pixel is kept only where about as much around it is */
+
+/* The share of cells in which nothing changed: a quick look before spreading. */
+static double still(const struct bitmap *changed)
+{
+    int64_t same = 0;
+    const int columns = (changed->width + CELL - 1) / CELL, rows = (changed->height + CELL - 1) / CELL;
+    for (int row = 0; row < rows; row++)
+        for (int word = 0; word < changed->words; word++) {
+            uint64_t any = 0;
+            const int end = (row + 1) * CELL < changed->height ? (row + 1) * CELL : changed->height;
+            for (int y = row * CELL; y < end; y++) any |= bitmap_row(changed, y)[word];
+            for (int column = word * (64 / CELL); column < columns && column < (word + 1) * (64 / CELL); column++, any >>= CELL)
+                same += !(any & ((1u << CELL) - 1));
+        }
+    return (double) same / ((double) columns * rows);
+}
+
 /* Pixel by pixel: what changed spreads through the network's own cells. */
 static int find_pixels(struct reuse *r, const struct video *v, struct video_maker *maker, int level, const struct video_frame *a,
     const struct video_frame *b, struct bitmap *made, struct fm_error *error)
@@ -119,6 +137,7 @@ static int find_pixels(struct reuse *r, const struct video *v, struct video_make
         r->n_same = r->n_tiles;
         return FM_OK;
     }
+    if (still(&r->changed) < KEPT) return FM_OK;
     const int code = video_spread(maker, level, &r->changed, made, error);
     if (code < 0) return code;
     const double kept = 1 - (double) bitmap_count(made) / ((double) v->out_w * v->out_h);
