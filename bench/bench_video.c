@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The middle of a video job alone: frames that were decoded before through conversion and network, on as many threads as a job would take;
- * what that takes from the heap; what the search for unchanged tiles costs beside it.
+ * what that takes from the heap; what reuse saves, and what looking for it costs.
  *
  *     bench_video NETWORK CLIP [FRAMES]
  *
- * Prints one JSON object. Times of the search are processor time of one thread, so other programs on the machine do not count. */
+ * Prints one JSON object. What is compared with and without reuse is processor time of one thread, frame by frame in turn, so that other
+ * programs on the machine hardly count. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -133,9 +134,35 @@ static int check(struct film *f, struct worker *w)
         same += reuse->n_same;
     }
     printf(", \"check_cpu_s\": %.6f, \"vain_frames\": %d, \"vain_cpu_s\": %.6f, \"tiles\": %lld, \"same\": %lld, "
-           "\"check_allocations\": %llu}\n",
+           "\"check_allocations\": %llu",
         (double) cpu_ns * 1e-9, vain, (double) vain_ns * 1e-9, (long long) tiles, (long long) same,
         (unsigned long long) (f->frames > 2 ? core_alloc_count() - count : 0));
+    return FM_OK;
+}
+
+/* Every frame whole and by what changed, which goes first by turns; chroma and all else around the network in `convert`. */
+static int compare(struct film *f, struct worker *w)
+{
+    uint64_t network_ns[2] = {0, 0}, convert_ns[2] = {0, 0};
+    int64_t tiles = 0, reused = 0;
+    core_set_clock(thread_ns);
+    for (int i = 1; i < f->frames; i++)
+        for (int turn = 0; turn < 2; turn++) {
+            const int reuses = (i + turn) % 2;
+            w->code = work_frame(&w->work, w->unit, &f->frame[i], reuses ? &f->frame[i - 1] : NULL);
+            if (w->code < 0) w->error = w->unit->error;
+            if (w->code < 0) return w->code;
+            network_ns[reuses] += w->unit->cost.network_ns;
+            convert_ns[reuses] += w->unit->cost.convert_ns;
+            tiles += reuses ? w->unit->tiles : 0;
+            reused += reuses ? w->unit->reused : 0;
+        }
+    core_set_clock(NULL);
+    printf(", \"whole\": {\"network_s\": %.4f, \"convert_s\": %.4f}, \"reusing\": {\"network_s\": %.4f, \"convert_s\": %.4f, "
+           "\"tiles\": %lld, "
+           "\"reused\": %lld}}\n",
+        (double) network_ns[0] * 1e-9, (double) convert_ns[0] * 1e-9, (double) network_ns[1] * 1e-9, (double) convert_ns[1] * 1e-9,
+        (long long) tiles, (long long) reused);
     return FM_OK;
 }
 
@@ -143,7 +170,7 @@ static int run(const char *network, const char *clip, int frames)
 {
     const char *const models[] = {network, NULL};
     const struct fm_upscale_params upscale = {.size = sizeof upscale, .models = models, .strict = true};
-    const struct fm_video_params params = {.size = sizeof params, .upscale = &upscale, .input = clip};
+    const struct fm_video_params params = {.size = sizeof params, .upscale = &upscale, .input = clip, .workers = cpu_count()};
     const struct fm_engine_params engine_params = {.size = sizeof engine_params};
     struct film f = {0};
     struct worker w[VIDEO_WORKERS_MAX] = {{0}};
@@ -155,6 +182,7 @@ static int run(const char *network, const char *clip, int frames)
     const int workers = code == FM_OK ? f.video->workers : 0;
     if (code == FM_OK) code = stage(&f, w, workers);
     if (code == FM_OK) code = check(&f, &w[0]);
+    if (code == FM_OK) code = compare(&f, &w[0]);
     for (int i = 0; i < workers && w[i].film; i++) {
         if (w[i].code < 0) error = w[i].error;
         close_worker(&w[i]);

@@ -3,7 +3,6 @@
 network's time that saves, what looking costs, and that the result is the same file."""
 import hashlib
 import os
-import statistics
 import subprocess
 
 import numpy as np
@@ -15,6 +14,8 @@ WORTH = 0.05  # of the tiles: below, there is nothing to save
 CLIPS = (("bbb_480x360", "bbb_480x360_30fps_h264cbp_aac_10s.mp4"), ("bbb_800x640", "bbb_800x640_30fps_h264high_bpyramid_4s.mp4"),
          ("intel_bottles", "intel_bottles_640x360_h264high_40s.mp4"), ("androidx_city", "androidx_city_640x360_h264cbp_aac_17s.mp4"),
          ("androidx_room", "androidx_room_1280x720_h264cbp_aac_5s.mp4"), ("mdn_friday", "mdn_friday_640x480_h264main_aac_6s.mp4"))
+
+NEVER = "mdn_flower_960x540_h264high_aac_5s.mp4"  # no frame has a part of the one before
 
 
 def frames_of(path, frames):
@@ -69,17 +70,11 @@ def show_twice(b, clip, frames):
 
 
 def saved(b, clip):
-    """(share of the network's time that reuse saves, share of the tiles that were not computed), a frame at a time on one thread; median"""
-    shares, reused = [], 0
-    for turn in range(b.turns):
-        spent = {}
-        for more in ((), ("--no-reuse",))[::1 if turn % 2 else -1]:
-            report = b.job(clip, "-m", b.model(b.network), "-j", "1", *more, output=None)[0]
-            spent[more] = report["network_ms"]
-            if not more:
-                reused = report["reused"] / max(1, report["tiles"])
-        shares.append(1 - spent[()] / spent[("--no-reuse",)])
-    return statistics.median(shares), reused
+    """(share of the network's time that reuse saves, what looking costs taken off; share of the tiles that were not computed)"""
+    row = kit.rows(b.tool("bench_video"), b.model(b.network), clip, b.frames)[0]
+    whole, less = row["whole"], row["reusing"]
+    spent = less["network_s"] + less["convert_s"] - whole["convert_s"]
+    return 1 - spent / whole["network_s"], less["reused"] / max(1, less["tiles"])
 
 
 def same_file(b, clip):
@@ -107,8 +102,16 @@ def one_clip(b, name, clip, twice=False):
     kit.line(f"{name}: lossless, with and without reuse", "equal" if same else "NOT EQUAL", "equal", same, clip=name)
 
 
+def looking(b, name, clip):
+    row = kit.rows(b.tool("bench_video"), b.model(b.network), clip, b.frames)[0]
+    whole = row["cpu_s"] / row["frames"]
+    cost = row["vain_cpu_s"] / max(1, row["vain_frames"]) / whole
+    kit.held(f"{name}: looking in vain ({row['vain_frames']} of {row['frames'] - 1} frames), of the network's time", cost * 100, "{:.2f} %", 1,
+             clip=name, share=cost, all_frames=row["check_cpu_s"] / (row["frames"] - 1) / whole)
+
+
 def reuse(b):
-    kit.head("reuse", f"6. exact reuse ({b.network}; a frame at a time): tiles of {TILE}x{TILE} that equal the frame before, network time saved of that")
+    kit.head("reuse", f"6. exact reuse ({b.network}): tiles of {TILE}x{TILE} that equal the frame before; the network's processor time saved, less the looking")
     clips = [(name, os.path.join(b.data, "video", file)) for name, file in CLIPS] if not b.quick else b.clips()
     for name, clip in clips:
         if os.path.exists(clip):
@@ -119,8 +122,8 @@ def reuse(b):
     if not os.path.exists(city):
         return
     one_clip(b, "each frame twice", show_twice(b, city, b.frames // 2), twice=True)
-    row = kit.rows(b.tool("bench_video"), b.model(b.network), city, b.frames)[0]
-    whole = row["cpu_s"] / row["frames"]
-    cost = row["vain_cpu_s"] / max(1, row["vain_frames"]) / whole
-    text = f"androidx_city: looking, where nothing stays ({row['vain_frames']} of {row['frames'] - 1} frames), of the network's time"
-    kit.held(text, cost * 100, "{:.2f} %", 1, share=cost, all_frames=row["check_cpu_s"] / (row["frames"] - 1) / whole)
+    for name, clip in [("androidx_city", city), ("mdn_flower", os.path.join(b.data, "video", NEVER))]:
+        if os.path.exists(clip):
+            looking(b, name, clip)
+        else:
+            kit.skip(name, clip)
