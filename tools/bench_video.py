@@ -8,7 +8,6 @@ Parts: overlap, rate, heap, mill, memory, reuse; all when none is named (docs/be
 `ffmpeg`. Clips and pictures come from ../shared/data (FM_SHARED names another ../shared); what is not there is passed over, and said.
 --quick measures nothing of worth on a clip that is drawn for it: a trial of this program."""
 import argparse
-import glob
 import json
 import os
 import shutil
@@ -48,17 +47,11 @@ class Bench:
         """(name, path) of 640x360 clips with sound."""
         if self.quick:
             return [("drawn", self.drawn())]
-        found = [("androidx_city", os.path.join(self.data, "video", "androidx_city_640x360_h264cbp_aac_17s.mp4")), ("our sample", self.sample())]
+        found = [("androidx_city", os.path.join(self.data, "video", "androidx_city_640x360_h264cbp_aac_17s.mp4")), ("our sample", os.path.join(kit.root, "samples", "harbour.mp4"))]
         for name, path in found:
             if not os.path.exists(path):
                 kit.skip(name, path)
         return [one for one in found if os.path.exists(one[1])]
-
-    def sample(self):
-        for path in sorted(glob.glob(os.path.join(kit.root, "samples", "*.m*"))):
-            if path.endswith((".mp4", ".mkv", ".mov")) and probe(path)[:2] == (640, 360):
-                return path
-        return os.path.join(kit.root, "samples", "clip of 640x360")
 
     def drawn(self):
         path = self.path("drawn.mp4")
