@@ -47,7 +47,8 @@ class Bench:
         """(name, path) of 640x360 clips with sound."""
         if self.quick:
             return [("drawn", self.drawn())]
-        found = [("androidx_city", os.path.join(self.data, "video", "androidx_city_640x360_h264cbp_aac_17s.mp4")), ("our sample", os.path.join(kit.root, "samples", "harbour.mp4"))]
+        found = [("androidx_city", os.path.join(self.data, "video", "androidx_city_640x360_h264cbp_aac_17s.mp4")),
+                 ("our sample", os.path.join(kit.root, "samples", "harbour.mp4"))]
         for name, path in found:
             if not os.path.exists(path):
                 kit.skip(name, path)
@@ -126,7 +127,8 @@ def qualities(b):
 
 
 def rate(b):
-    kit.head("rate", "2. 640x360 H.264 and AAC to 1280x720 H.264 (x264 veryfast, CRF 23), decoding and encoding included, --no-reuse, from start to end of the process")
+    kit.head("rate", "2. 640x360 H.264 and AAC to 1280x720 H.264 (x264 veryfast, CRF 23), decoding and encoding included, --no-reuse, "
+             "from start to end of the process")
     db = qualities(b)
     for name, clip in b.clips():
         fps, cpus, watch = {step: [] for step in b.steps}, {step: [] for step in b.steps}, kit.Watch()
