@@ -181,7 +181,7 @@ export async function createPipelines(device, plan, { form: formName = chooseFor
   const bad = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error');
   if (bad.length) throw new Error(`${plan.name} ${formName}: line ${bad[0].lineNum}: ${bad[0].message}`);
   const numbers = form.weights_type === 'f16' ? plan.halves : Float32Array.from(plan.halves, halfToFloat);
-  const weights = device.createBuffer({ label: 'weights', size: Math.ceil(numbers.byteLength / 4) * 4, usage: GPUBufferUsage.STORAGE, mappedAtCreation: true });
+  const weights = device.createBuffer({ label: 'weights', size: Math.ceil(numbers.byteLength / 4) * 4, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM, mappedAtCreation: true });
   new Uint8Array(weights.getMappedRange()).set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
   weights.unmap();
   /** @type {Map<string, Promise<GPUComputePipeline>>} */

@@ -86,7 +86,8 @@ static void put_dispatch(
         static const char *const kinds[] = {"frame", "source", "weights", "buffer", "target"};
         text_add(to, "%s{ \"binding\": %d, \"kind\": \"%s\"", i ? ", " : "", b->binding, kinds[b->kind]);
         if (b->kind == WEB_WEIGHTS)
-            text_add(to, ", \"offset\": %lld, \"count\": %lld", (long long) b->offset, (long long) b->count);
+            text_add(to, ", \"offset\": %lld, \"count\": %lld, \"access\": \"%s\"", (long long) b->offset, (long long) b->count,
+                b->uniform ? "uniform" : "read");
         if (b->kind == WEB_BUFFER)
             text_add(to, ", \"name\": \"%s\", \"access\": \"%s\"", form->buffer[b->buffer].name, b->write ? "write" : "read");
         text_add(to, " }");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The cost of a group is counted in multiply-adds of one thread: its arithmetic, its loads of weights and of pixels, and what it
- * moves through the GPU's memory. The numbers are those of ordinary GPUs, which do some ten multiply-adds in the time of a byte;
+ * moves through the GPU's memory. The numbers are those of ordinary GPUs, which do some twenty multiply-adds in the time of a byte;
  * what is chosen changes little when they are off by two. */
 #include "backend/web/groups.h"
 
@@ -10,10 +10,10 @@
 
 #define MEMORY_BYTES 16384 /* of a workgroup, and its threads: what WebGPU promises everywhere */
 #define THREADS_MAX 256
-#define RUN_MAX 4
+#define RUN_MAX 6
 #define VECTORS_MAX 16   /* results that a thread holds in registers */
 #define COST_LOAD 4.0    /* of a vector, from workgroup memory or of weights */
-#define COST_BYTE 10.0   /* moved to or from the GPU's memory */
+#define COST_BYTE 24.0   /* moved to or from the GPU's memory */
 #define COST_START 300.0 /* of a stage: barriers, places */
 
 static const struct {
@@ -30,8 +30,9 @@ struct choice {
 static double stage_work(const struct web_layer *l, int run, int split, bool last)
 {
     const int out = web_vectors(l->out), in = web_vectors(l->in), vi = web_vector(l->in), vo = web_vector(l->out);
-    if (out % split || (last && split > 1)) return INFINITY;
     const int share = out / split;
+    if (out % split || (last && split > 1) || (share % 2 && split > 1))
+        return INFINITY; /* shares begin at even vectors (weights.h) */
     if (run * share > VECTORS_MAX && !(run == 1 && last)) return INFINITY;
     const double taps = (double) l->kernel * l->kernel * in;
     const double sums = taps * vi * share * run * vo, weights = taps * vi * share * COST_LOAD;

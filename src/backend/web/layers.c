@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/web/layers.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -164,6 +165,47 @@ static int read_pad(struct reader *r, const struct graph_node *node)
     return FM_OK;
 }
 
+/* What no convolution could take in still may join its layer: grouped ones leave their shuffle outside, and a limit behind it. */
+static struct web_layer *joined(const struct reader *r, const struct graph_node *node)
+{
+    const struct seen *s = &r->seen[node->in[0]];
+    if (s->what != SEEN_LAYER || s->number != r->out->n - 1) return NULL;
+    for (int i = 0; i < r->graph->n_nodes; i++) /* nobody else may read what was before it */
+        for (int k = 0; k < r->graph->node[i].n_in; k++)
+            if (r->graph->node[i].in[k] == node->in[0] && &r->graph->node[i] != node) return NULL;
+    return &r->out->layer[s->number];
+}
+
+static int read_shuffle(struct reader *r, const struct graph_node *node)
+{
+    struct web_layer *l = joined(r, node);
+    const int64_t size = node->p.block.size;
+    if (!l || l->shuffle > 1 || size < 2 || size > 16)
+        return refuse(r, node, "it is not the pixel shuffle of the last convolution");
+    l->shuffle = (int) size;
+    l->crd = node->p.block.crd;
+    r->seen[node->out[0]] = r->seen[node->in[0]];
+    return FM_OK;
+}
+
+static int read_clip(struct reader *r, const struct graph_node *node)
+{
+    struct web_layer *l = joined(r, node);
+    float limit[2] = {-INFINITY, INFINITY};
+    if (!l || l->activation != ACT_NONE) return refuse(r, node, "it does not follow a convolution without activation");
+    for (int i = 0; i < 2; i++) {
+        if (node->n_in <= i + 1 || node->in[i + 1] < 0) continue;
+        const float *number = floats(r, node->in[i + 1], 1);
+        if (!number) return refuse(r, node, "its limits are no constants");
+        limit[i] = *number;
+    }
+    l->activation = ACT_CLIP;
+    l->a = limit[0], l->b = limit[1];
+    l->plus_first = true;
+    r->seen[node->out[0]] = r->seen[node->in[0]];
+    return FM_OK;
+}
+
 /* ---- the whole ---- */
 
 /* A layer of the picture that only the last one reads, as its sum, is no part of the chain. */
@@ -236,6 +278,10 @@ int web_layers_read(const struct graph *graph, const struct web_network *network
             code = read_conv(&r, node);
         else if (node->op == OP_PAD)
             code = read_pad(&r, node);
+        else if (node->op == OP_DEPTH_TO_SPACE)
+            code = read_shuffle(&r, node);
+        else if (node->op == OP_CLIP)
+            code = read_clip(&r, node);
         else
             code = refuse(&r, node, "operators of its kind run on the processor only");
         if (code < 0) return code;

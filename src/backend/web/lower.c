@@ -73,8 +73,12 @@ static void fill_dispatch(const struct lowering *w, int index, struct web_form_p
     d->first = g->first, d->count = g->count;
     bind(d, (struct web_binding){.binding = 0, .kind = WEB_FRAME});
     if (entry || (exit && w->network->luma)) bind(d, (struct web_binding){.binding = 1, .kind = WEB_SOURCE});
-    bind(d, (struct web_binding){.binding = 2, .kind = WEB_WEIGHTS, .offset = w->slice[index], .count = w->count[index]});
-    int storages = 1;
+    bind(d, (struct web_binding){.binding = 2,
+                .kind = WEB_WEIGHTS,
+                .offset = w->slice[index],
+                .count = w->count[index],
+                .uniform = w->count[index] <= WEB_UNIFORM_MAX});
+    int storages = w->count[index] <= WEB_UNIFORM_MAX ? 0 : 1;
     if (!entry)
         bind(d, (struct web_binding){.binding = 3, .kind = WEB_BUFFER, .buffer = w->place[g->stage[0].layer->from]}), storages++;
     for (int i = 0; i < g->count; i++)

@@ -9,15 +9,13 @@ void shader_head(struct text *text, enum web_form form, const struct web_network
     if (form == WEB_F16) text_add(text, "enable f16;\n");
     const char *type = form == WEB_F16 ? "f16" : "f32";
     text_add(text, "alias h = %s;\nalias h2 = vec2<%s>;\nalias h3 = vec3<%s>;\nalias h4 = vec4<%s>;\n", type, type, type, type);
-    text_add(text,
-        "struct Frame { in_size: vec2<u32>, out_size: vec2<u32>, ratio: vec2<f32>, unused: vec2<u32>, luma: vec4<f32> }\n"
-        "@group(0) @binding(0) var<uniform> frame: Frame;\n"
-        "@group(0) @binding(1) var source: texture_2d<f32>;\n"
-        "@group(0) @binding(2) var<storage, read> weights: array<h4>;\n"
-        "@group(0) @binding(3) var<storage, read> before: array<vec2<u32>>;\n"
-        "@group(0) @binding(4) var<storage, read> plus: array<vec2<u32>>;\n"
-        "@group(0) @binding(5) var<storage, read_write> after: array<vec2<u32>>;\n"
-        "@group(0) @binding(6) var result: texture_storage_2d<rgba8unorm, write>;\n");
+    text_add(text, "struct Frame { in_size: vec2<u32>, out_size: vec2<u32>, ratio: vec2<f32>, zero: vec2<u32>, luma: vec4<f32> }\n"
+                   "@group(0) @binding(0) var<uniform> frame: Frame;\n"
+                   "@group(0) @binding(1) var source: texture_2d<f32>;\n"
+                   "@group(0) @binding(3) var<storage, read> before: array<vec2<u32>>;\n"
+                   "@group(0) @binding(4) var<storage, read> plus: array<vec2<u32>>;\n"
+                   "@group(0) @binding(5) var<storage, read_write> after: array<vec2<u32>>;\n"
+                   "@group(0) @binding(6) var result: texture_storage_2d<rgba8unorm, write>;\n");
     text_add(text, "fn unpack_f(q: vec2<u32>) -> vec4<f32> { return vec4<f32>(unpack2x16float(q.x), unpack2x16float(q.y)); }\n");
     if (form == WEB_F16)
         text_add(text, "fn unpack(q: vec2<u32>) -> h4 { return bitcast<h4>(q); }\n"
@@ -42,6 +40,15 @@ const char *shader_lanes(int width)
     return lanes[width];
 }
 
+void shader_weight(const struct shader *s, const char *base, int n)
+{
+    const char *plus = base[0] ? " + " : "";
+    if (s->form == WEB_F16)
+        text_add(s->text, "bitcast<h4>(%s_weights[%s%s%du].%s)", s->entry, base, plus, n / 2, n % 2 ? "zw" : "xy");
+    else
+        text_add(s->text, "%s_weights[%s%s%du]", s->entry, base, plus, n);
+}
+
 void shader_load_buffer(const struct shader *s, const char *round)
 {
     const struct web_group *g = s->group;
@@ -60,9 +67,14 @@ void shader_group(const struct shader *s)
 {
     const struct web_group *g = s->group;
     struct text *t = s->text;
-    int weights[WEB_STAGES_MAX + 1] = {0};
+    int weights[WEB_STAGES_MAX + 2] = {0};
     for (int i = 0; i < g->count; i++) weights[i + 1] = weights[i] + web_layer_vectors(g->stage[i].layer);
+    if (shader_is_exit(s) && s->layers->beside) weights[g->count + 1] += weights[g->count] + web_beside_vectors(s->layers->beside);
+    const int vectors = weights[g->count + (shader_is_exit(s) && s->layers->beside ? 1 : 0)];
     text_add(t, "\nvar<workgroup> %s_tile: array<vec2<u32>, %d>;\n", s->entry, g->units);
+    text_add(t, "@group(0) @binding(2) var<%s> %s_weights: array<%s, %d>;\n",
+        4 * vectors <= WEB_UNIFORM_MAX ? "uniform" : "storage, read", s->entry, s->form == WEB_F16 ? "vec4<u32>" : "vec4<f32>",
+        s->form == WEB_F16 ? vectors / 2 : vectors);
     if (s->network->enlarged_first && (shader_is_entry(s) || shader_is_exit(s))) shader_between_functions(s);
     if (shader_is_exit(s)) shader_exit_functions(s, weights[g->count]);
     text_add(t,

@@ -32,6 +32,9 @@ void shader_group(const struct shader *s);
 /* The tile's input, from the picture or from a buffer (planes of round `round`, a WGSL expression, of it). */
 void shader_load_picture(const struct shader *s);
 void shader_load_buffer(const struct shader *s, const char *round);
+/* Vector `n` of the slice behind place `base` (a WGSL expression in elements of the weights, or ""): h4, or vec4<f32> in single precision. n is
+ * even where base is not "". */
+void shader_weight(const struct shader *s, const char *base, int n);
 /* A layer: block and all. weights: where the stage's begin in the slice, in vectors. */
 void shader_stage(const struct shader *s, int stage, int weights);
 /* The exit's functions, and the statements of its stage that follow its sums. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "backend/web/shader.h"
+#include "backend/web/weights.h"
 
 #define LOBES WEB_EXIT_REACH
 #define COLUMNS (2 * LOBES + 1)
@@ -151,13 +152,22 @@ static void add_beside(const struct shader *s, int weights, int pitch)
     const int scale = s->network->scale, out = web_vectors(l->out), v = web_vector(l->out), middle = LOBES - l->pad;
     static const char *const lane[] = {"x", "y", "z", "w"};
     struct text *t = s->text;
-    for (int o = 0; o < out; o++) text_add(t, "  var s%d = vec4<f32>(weights[%du]);\n", o, weights + o);
-    text_add(t, "  for (var k = 0u; k < %du; k++) {\n", l->kernel * l->kernel);
+    const int step = s->form == WEB_F16 ? web_even(out) / 2 : web_even(out); /* elements */
+    for (int o = 0; o < out; o++) {
+        text_add(t, "  var s%d = vec4<f32>(", o);
+        shader_weight(s, "", weights + o);
+        text_add(t, ");\n");
+    }
+    text_add(t, "  for (var k = 0u; k < %du + frame.zero.x; k++) {\n    let from_ = k * %du;\n", l->kernel * l->kernel, step);
     text_add(t, "    let y = bitcast<f32>(%s_tile[at + (k / %du + %du) * %du + k %% %du + %du].x);\n    let b = ", s->entry,
         l->kernel, middle, pitch, l->kernel, middle);
     scaled(s, "y");
     text_add(t, ";\n");
-    for (int o = 0; o < out; o++) text_add(t, "    s%d += b * vec4<f32>(weights[%du + k * %du]);\n", o, weights + out + o, out);
+    for (int o = 0; o < out; o++) {
+        text_add(t, "    s%d += b * vec4<f32>(", o);
+        shader_weight(s, "from_", weights + web_even(out) + o);
+        text_add(t, ");\n");
+    }
     text_add(t, "  }\n");
     for (int i = 0; i < scale * scale; i++) text_add(t, "  b%d += s%d.%s;\n", i, i / v, lane[i % v]);
 }

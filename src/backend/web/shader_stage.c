@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A layer over the tile. Loops run over input vectors and rows of the window; the columns of the window, the run of pixels and the
- * output vectors are written out, so that sums stay in registers and each weight that is loaded serves a whole run.
+ * output vectors are written out, so that sums stay in registers and each weight that is loaded serves a whole run. The loops' ends have
+ * a zero added that compilers cannot see: some would write out all there is, and take minutes for it.
  *
  * Half precision adds in halves while the sums are short; where they are long, halves add up one input vector at a time and floats the
  * rest. The exit adds in floats. */
@@ -8,6 +9,7 @@
 #include <stdio.h>
 
 #include "backend/web/shader.h"
+#include "backend/web/weights.h"
 
 #define LONG_SUM 160 /* products */
 
@@ -39,8 +41,11 @@ static void type_name(char to[16], bool floats, int width)
 static void declare_sums(const struct stage_text *x)
 {
     for (int p = 0; p < x->stage->run; p++)
-        for (int o = 0; o < x->share; o++)
-            text_add(x->t, "    var a%d_%d = %s(weights[%du + o + %du]%s);\n", p, o, x->sum, x->weights, o, shader_lanes(x->vo));
+        for (int o = 0; o < x->share; o++) {
+            text_add(x->t, "    var a%d_%d = %s(", p, o, x->sum);
+            shader_weight(x->s, "ow", x->weights + o);
+            text_add(x->t, "%s);\n", shader_lanes(x->vo));
+        }
 }
 
 /* The pixels of a row that the run's windows touch. */
@@ -65,7 +70,9 @@ static void add_products(const struct stage_text *x, int kx)
     for (int o = 0; o < x->share; o++)
         for (int c = 0; c < columns; c++) {
             const int at = kx * web_vectors(x->l->out) * columns + o * columns + c;
-            text_add(x->t, "          { let w = %s(weights[k + %du]%s);", x->weight, at, shader_lanes(x->vo == 1 ? x->vi : x->vo));
+            text_add(x->t, "          { let w = %s(", x->weight);
+            shader_weight(x->s, "k", at);
+            text_add(x->t, "%s);", shader_lanes(x->vo == 1 ? x->vi : x->vo));
             for (int p = 0; p < x->stage->run; p++) {
                 if (x->vo == 1)
                     text_add(x->t, x->vi == 1 ? " %c%d_%d += w * x%d;" : " %c%d_%d += dot(w, x%d);", sum, p, o, p + kx);
@@ -82,16 +89,17 @@ static void add_up(const struct stage_text *x, const char *round)
 {
     const struct web_group *g = x->s->group;
     const struct web_layer *l = x->l;
-    const int out = web_vectors(l->out), columns = x->vo == 1 ? 1 : x->vi, first = x->weights + out * (l->slope ? 2 : 1);
+    const int out = web_vectors(l->out), columns = x->vo == 1 ? 1 : x->vi, first = x->weights + web_even(out) * (l->slope ? 2 : 1);
+    const int half = x->s->form == WEB_F16 ? 2 : 1; /* vectors in an element of the weights */
     const int planes = x->index ? web_vectors(l->in) : g->planes;
-    text_add(x->t, "    if (on) {\n      for (var c = 0u; c < %du; c++) {\n", planes);
+    text_add(x->t, "    if (on) {\n      for (var c = 0u; c < %du + frame.zero.x; c++) {\n", planes);
     if (x->long_sum)
         for (int p = 0; p < x->stage->run; p++)
             for (int o = 0; o < x->share; o++) text_add(x->t, "        var b%d_%d = %s(0);\n", p, o, x->part);
-    text_add(x->t, "        for (var ky = 0u; ky < %du; ky++) {\n", l->kernel);
+    text_add(x->t, "        for (var ky = 0u; ky < %du + frame.zero.x; ky++) {\n", l->kernel);
     text_add(x->t, "          let at = c * %du + (y + ky) * %du + x;\n", x->in_w * x->in_h, x->in_w);
-    text_add(x->t, "          let k = %du + ((%s%sc) * %du + ky) * %du + o * %du;\n", first, round, round[0] ? " + " : "",
-        l->kernel, l->kernel * out * columns, columns);
+    text_add(x->t, "          let k = %du + ((%s%sc) * %du + ky) * %du + ow * %du;\n", first / half, round, round[0] ? " + " : "",
+        l->kernel, web_even(l->kernel * out * columns) / half, columns);
     load_row(x);
     for (int kx = 0; kx < l->kernel; kx++) add_products(x, kx);
     text_add(x->t, "        }\n");
@@ -114,8 +122,9 @@ static void activate(const struct stage_text *x, const char *a, int o)
     case ACT_RELU: text_add(t, "%s = max(%s, %s(0));", a, a, type); break;
     case ACT_LEAKY_RELU: text_add(t, "%s = max(%s, %s(0)) + %.9g * min(%s, %s(0));", a, a, type, (double) l->a, a, type); break;
     case ACT_PRELU:
-        text_add(t, "%s = max(%s, %s(0)) + %s(weights[%du + o + %du]%s) * min(%s, %s(0));", a, a, type, type,
-            x->weights + web_vectors(l->out), o, shader_lanes(x->vo), a, type);
+        text_add(t, "%s = max(%s, %s(0)) + %s(", a, a, type, type);
+        shader_weight(x->s, "ow", x->weights + web_even(web_vectors(l->out)) + o);
+        text_add(t, "%s) * min(%s, %s(0));", shader_lanes(x->vo), a, type);
         break;
     case ACT_CLIP:
         if (!isinf(l->a)) text_add(t, "%s = max(%s, %s(%.9g));", a, a, type, (double) l->a);
@@ -235,6 +244,7 @@ void shader_stage(const struct shader *s, int index, int weights)
     text_add(x.t, "  { // %d -> %d, %dx%d\n", l->in, l->out, l->kernel, l->kernel);
     text_add(x.t, "    let on = t < %du; let r = t %% %du; let o = (t / %du) * %du;\n", stage->active, runs, runs,
         stage->split > 1 ? x.share : 0);
+    text_add(x.t, "    let ow = o / %du;\n", s->form == WEB_F16 ? 2 : 1);
     text_add(x.t, "    let y = r / %du; let x = min((r %% %du) * %du, %du);\n", stage->runs_x, stage->runs_x, stage->run,
         stage->w - stage->run);
     declare_sums(&x);

@@ -32,6 +32,7 @@ struct web_binding {
     int64_t offset, count; /* of weights, in numbers */
     int buffer;            /* index into the form's buffers */
     bool write;
+    bool uniform; /* weights: a uniform buffer, else storage */
 };
 
 #define WEB_BINDINGS_MAX 8

@@ -9,12 +9,12 @@
 int web_layer_vectors(const struct web_layer *l)
 {
     const int out = web_vectors(l->out), columns = web_vector(l->out) == 1 ? 1 : web_vector(l->in);
-    return out * (l->slope ? 2 : 1) + l->kernel * l->kernel * web_vectors(l->in) * out * columns;
+    return web_even(out) * (l->slope ? 2 : 1) + l->kernel * web_vectors(l->in) * web_even(l->kernel * out * columns);
 }
 
 int web_beside_vectors(const struct web_layer *l)
 {
-    return (1 + l->kernel * l->kernel) * web_vectors(l->out);
+    return (1 + l->kernel * l->kernel) * web_even(web_vectors(l->out));
 }
 
 struct packer {
@@ -39,11 +39,17 @@ static void put_vector(struct packer *p, const float *from, int count)
     for (int i = 0; i < 4; i++) put(p, i < count ? from[i] : 0);
 }
 
+static void fill_up(struct packer *p, int vectors)
+{
+    if (vectors % 2) p->at += 4;
+}
+
 /* One number a channel. */
 static void put_channels(struct packer *p, const float *from, int channels)
 {
     const int v = web_vector(channels);
     for (int o = 0; o < channels; o += v) put_vector(p, from + o, channels - o < v ? channels - o : v);
+    fill_up(p, web_vectors(channels));
 }
 
 static float weight(const struct web_layer *l, int out, int in, int tap)
@@ -54,30 +60,35 @@ static float weight(const struct web_layer *l, int out, int in, int tap)
 static void put_layer(struct packer *p, const struct web_layer *l)
 {
     const int vi = web_vector(l->in), vo = web_vector(l->out), in = web_vectors(l->in), out = web_vectors(l->out);
+    const int columns = vo == 1 ? 1 : vi;
     put_channels(p, l->bias, l->out);
     if (l->slope) put_channels(p, l->slope, l->out);
     for (int c = 0; c < in; c++)
-        for (int tap = 0; tap < l->kernel * l->kernel; tap++)
+        for (int tap = 0; tap < l->kernel * l->kernel; tap++) {
             for (int o = 0; o < out; o++)
-                for (int lane = 0; lane < (vo == 1 ? 1 : vi); lane++) {
+                for (int lane = 0; lane < columns; lane++) {
                     float four[4];
                     for (int i = 0; i < 4; i++)
                         four[i] = vo == 1 ? (i < vi ? weight(l, o, c * vi + i, tap) : 0)
                                           : (i < vo ? weight(l, o * vo + i, c * vi + lane, tap) : 0);
                     put_vector(p, four, 4);
                 }
+            if (tap % l->kernel == l->kernel - 1) fill_up(p, l->kernel * out * columns);
+        }
 }
 
 static void put_beside(struct packer *p, const struct web_layer *l)
 {
     const int v = web_vector(l->out);
     put_channels(p, l->bias, l->out);
-    for (int tap = 0; tap < l->kernel * l->kernel; tap++)
+    for (int tap = 0; tap < l->kernel * l->kernel; tap++) {
         for (int o = 0; o < web_vectors(l->out); o++) {
             float four[4];
             for (int i = 0; i < 4; i++) four[i] = i < v ? weight(l, o * v + i, 0, tap) : 0;
             put_vector(p, four, 4);
         }
+        fill_up(p, web_vectors(l->out));
+    }
 }
 
 int web_weights_place(struct web_plan *plan, const struct web_layers *layers, const struct web_groups *groups, int64_t *slice,

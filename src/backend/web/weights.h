@@ -2,16 +2,25 @@
 /* The weights of a plan: halves, in vectors of four, in the order in which the shaders read them. A group's are one slice:
  *
  *     for each of its layers    bias    [vectors out][4]
- *                               slope   [vectors out][4]                                              where it has any
- *                               weights [vectors in][ky][kx][vectors out][lanes in][4: lanes out]
- *                               or      [vectors in][ky][kx][4: lanes in]                             for one channel out
- *     with the exit, the layer beside   bias [vectors out][4], weights [ky][kx][vectors out][4] */
+ *                               slope   [vectors out][4]                                    where it has any
+ *                               weights [vectors in][ky] of [kx][vectors out][lanes in][4: lanes out]
+ *                               or      [vectors in][ky] of [kx][4: lanes in]               for one channel out
+ *     with the exit, the layer beside   bias [vectors out][4], weights [ky * kx] of [vectors out][4]
+ *
+ * Each of these blocks (the part behind "of") has an even number of vectors, the last one may be unused: two halves of a vector of four
+ * make one element of a uniform buffer. */
 #ifndef FM_BACKEND_WEB_WEIGHTS_H
 #define FM_BACKEND_WEB_WEIGHTS_H
 
 #include "backend/web/groups.h"
 
-#define WEB_ALIGN 128 /* numbers: 256 bytes of halves, WebGPU's alignment of a binding */
+#define WEB_ALIGN 128         /* numbers: 256 bytes of halves, WebGPU's alignment of a binding */
+#define WEB_UNIFORM_MAX 16384 /* numbers: as floats, 64 KiB, the most of a uniform buffer that all devices have */
+
+static inline int web_even(int vectors)
+{
+    return (vectors + 1) / 2 * 2;
+}
 
 /* Vectors of a layer's part, and of the one beside. */
 int web_layer_vectors(const struct web_layer *layer);
