@@ -50,11 +50,11 @@ static void mill_vacated(struct ring *ring)
     if (atomic_load(&ring->finished)) ring_wake(ring, RING_NOBODY, true);
 }
 
-static int mill_claim(struct mill *mill)
+static int mill_claim(struct mill *mill, bool drops)
 {
     struct ring *const ring = mill->ring;
     int slot = ring_claim(ring);
-    if (slot >= 0 || !mill->params.live) return slot;
+    if (slot >= 0 || !drops) return slot;
     slot = ring_replace(ring);
     if (slot < 0) return slot;
     atomic_fetch_add(&ring->dropped, 1);
@@ -76,19 +76,26 @@ static void mill_keep_pace(struct mill *mill)
 
 /* The stop is looked for once more after the claim: either the consumer, having seen the stop, sees the claim and waits for the
  * slot, or the claim is taken back here. */
-int mill_acquire(struct mill *mill, struct mill_slot **out)
+int mill_acquire_within(struct mill *mill, uint64_t patience_ns, struct mill_slot **out)
 {
     struct ring *const ring = mill->ring;
     struct mill_pause pause = {.waits = &ring->producer_waits, .wait_ns = &ring->producer_wait_ns};
+    const bool live = mill->params.live;
+    const uint64_t until = live && patience_ns ? core_now_ns() + patience_ns : 0;
     *out = NULL;
     if (atomic_load(&ring->finished)) return FM_ERR_ARGUMENT;
     if (mill->params.pace_fps > 0) mill_keep_pace(mill);
     for (;;) {
         const uint32_t ticket = wait_ticket(&ring->space);
         if (atomic_load(&ring->stopping)) return mill_pause_end(&pause, atomic_load(&ring->stop_code));
-        const int slot = mill_claim(mill);
+        const uint64_t now = until ? core_now_ns() : 0, rest = until > now ? until - now : 0;
+        const int slot = mill_claim(mill, live && !rest);
         if (slot < 0) {
-            mill_pause_sleep(&pause, &ring->space, ticket);
+            mill_pause_begin(&pause);
+            if (rest)
+                wait_sleep_for(&ring->space, ticket, rest);
+            else
+                wait_sleep(&ring->space, ticket);
             continue;
         }
         if (atomic_load(&ring->stopping)) {
@@ -107,6 +114,11 @@ int mill_acquire(struct mill *mill, struct mill_slot **out)
         *out = s;
         return mill_pause_end(&pause, FM_OK);
     }
+}
+
+int mill_acquire(struct mill *mill, struct mill_slot **out)
+{
+    return mill_acquire_within(mill, 0, out);
 }
 
 void mill_submit(struct mill *mill, struct mill_slot *slot)

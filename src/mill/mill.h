@@ -126,6 +126,8 @@ void mill_destroy(struct mill **mill);
 /* Producer. Waits for a free slot; FM_ERR_CANCELLED once the mill is stopped, FM_ERR_DEVICE once no worker is left,
  * FM_ERR_ARGUMENT after mill_finish. Several slots may be held at a time, and submitted in any order. */
 int mill_acquire(struct mill *mill, struct mill_slot **out);
+/* The same, but a live mill waits that long for a free slot before it drops one. */
+int mill_acquire_within(struct mill *mill, uint64_t patience_ns, struct mill_slot **out);
 void mill_submit(struct mill *mill, struct mill_slot *slot);
 /* Gives an acquired slot back unsubmitted: its id is skipped in the order. */
 void mill_abandon(struct mill *mill, struct mill_slot *slot);

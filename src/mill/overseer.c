@@ -226,16 +226,19 @@ static void overseer_shoot(struct overseer_child *c)
     (void) kill(c->pid, SIGKILL);
 }
 
-/* The slot the worker is at, or that waits for it and no other: id + 1, or 0. */
-static uint64_t overseer_slot_of(const struct ring *ring, int worker)
+/* The slot the worker is at; if it is at none, the first that it should have taken: id + 1, or 0. */
+static uint64_t overseer_slot_of(struct ring *ring, int worker)
 {
-    uint64_t first = 0;
+    const bool rests = atomic_load(&ring_worker(ring, worker)->rests);
+    uint64_t waiting = 0;
     for (uint32_t i = 0; i < ring->slots; i++) {
         const uint64_t word = atomic_load(&ring->slot[i].word), id = ring_word_id(word) + 1;
-        if (!(ring_word_state(word) & (RING_READING | RING_READY)) || ring_word_worker(word) != worker) continue;
-        if (!first || id < first) first = id;
+        const int whose = ring_word_worker(word);
+        if (ring_word_state(word) == RING_READING && whose == worker) return id;
+        if (ring_word_state(word) != RING_READY || (whose != worker && (rests || whose != RING_NOBODY))) continue;
+        if (!waiting || id < waiting) waiting = id;
     }
-    return first;
+    return waiting;
 }
 
 /* What slots take is known when every slot of the ring was done twice: the first ones may have been light, while the heaviest of them

@@ -15,7 +15,7 @@
 #define SCHEDULE_WEIGHTS 1000000.0
 #define SCHEDULE_AGAIN 1000 /* slots to the second trials; twice as many to the third ... */
 #define SCHEDULE_AGAIN_MAX (1 << 24)
-#define SCHEDULE_NEAR 4 /* who takes longer than the best by this is not tried again */
+#define SCHEDULE_NEAR 16 /* who takes longer than the best by this is not tried again */
 
 int schedule_open(struct schedule *s, int workers, int slots)
 {
@@ -164,7 +164,12 @@ static void schedule_plan_again(struct schedule *s)
 {
     const double near = SCHEDULE_NEAR * s->worker[s->rank[0]].together;
     bool any = false;
-    for (int i = 1; i < s->ranked; i++) any = any || (i >= s->size_best && s->worker[s->rank[i]].together <= near);
+    for (int i = 0; i < s->workers; i++) {
+        const struct schedule_worker *const w = &s->worker[i];
+        bool kept = w->state == SCHEDULE_LOST || w->state == SCHEDULE_GONE;
+        for (int k = 0; k < s->size_best; k++) kept = kept || s->rank[k] == i;
+        any = any || (!kept && w->together > 0 && w->together <= near);
+    }
     s->again = !s->again ? SCHEDULE_AGAIN : s->again < SCHEDULE_AGAIN_MAX ? 2 * s->again : s->again;
     s->until_again = any ? s->again : 0;
 }

@@ -134,18 +134,18 @@ def killed_in_mid_frame(folder):
     assert sum(w["frames"] for w in report["workers"]) == 60, report["workers"]
 
 
-def one_that_hangs(folder):
+def all_hang(folder):
+    """Wherever they are stopped, at a frame or between two."""
     network = soft(f"{folder}/soft.onnx")
     source = moving(f"{folder}/in.mkv", frames=60)
-    working = begin(source, f"{folder}/out.mkv", "-m", network, "--hash", "--isolate", "-j", "2", "--no-reuse", *LOSSLESS, *plugin("wait=25"))
-    wait_for_frames(working, 24)
-    os.kill(children(working.pid)[1], signal.SIGSTOP)
+    working = begin(source, "--benchmark", "-m", network, "--hash", "--isolate", "-j", "2", "--no-reuse", *plugin("wait=40"))
+    wait_for_frames(working, 18)
+    for pid in children(working.pid).values():
+        os.kill(pid, signal.SIGSTOP)
     code, report, errors = end(working)
     assert code == DONE and report["frames"] == 60, (code, report, errors)
-    assert report["restarts"] == 1 and report["redone"] == 1 and "hung at slot" in report["workers"][1]["reason"], report
-    assert report["seconds"] < 15, report
-    want = up(source, f"{folder}/want.mkv", "-m", network, "--hash", *plugin("wait=0"), *LOSSLESS)
-    assert report["hash"] == want["hash"] and hashes(f"{folder}/out.mkv") == hashes(f"{folder}/want.mkv")
+    assert 1 <= report["restarts"] and any("hung at slot" in w["reason"] for w in report["workers"]), report
+    assert report["hash"] == up(source, "--benchmark", "-m", network, "--hash", *plugin("wait=0"))["hash"]
 
 
 def who_cannot_begin(folder):
@@ -237,5 +237,5 @@ def wrong_lists_are_refused(folder):
 
 
 if __name__ == "__main__":
-    main([killed_in_mid_frame, one_that_hangs, progress_moves, the_slow_one_is_left_out, measured_and_weighed, cancelled_and_gone_on_with,
+    main([killed_in_mid_frame, all_hang, progress_moves, the_slow_one_is_left_out, measured_and_weighed, cancelled_and_gone_on_with,
           the_same_whoever_computes, processes_do_what_threads_do, who_cannot_begin, a_frame_that_kills, wrong_lists_are_refused])

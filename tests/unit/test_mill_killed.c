@@ -104,6 +104,24 @@ static void stopped_while_idle(void)
     mill_destroy(&b.mill);
 }
 
+/* All of them are, and slots are for anyone. */
+static void all_stopped_while_idle(void)
+{
+    struct brood b = {.mill = NULL};
+    struct mill_params params = brood_params(&b, "works", 4, 1);
+    struct mill_slot slot = {.worker = -1};
+    params.hang_ms = 200;
+    params.restarts = 50;
+    if (!brood_open(&b, &params)) return;
+    brood_send(&b, (struct egg){.turns = 10});
+    brood_expect(&b, FM_OK, &slot);
+    (void) kill(((const struct egg *) slot.bundle)->pid, SIGSTOP);
+    for (int i = 0; i < 3; i++) brood_send(&b, (struct egg){.turns = 10});
+    for (int i = 0; i < 3; i++) brood_expect(&b, FM_OK, NULL);
+    CHECK(brood_metrics(&b).restarts >= 1);
+    mill_destroy(&b.mill);
+}
+
 /* Once it is known what slots take, nobody waits as long for one that hangs as was allowed at first. */
 static void known_slots_hang_sooner(void)
 {
@@ -173,7 +191,7 @@ struct torrent {
 static void *torrent_send(void *torrent_)
 {
     struct torrent *const t = torrent_;
-    while (core_now_ns() < t->end_ns) {
+    while (core_now_ns() < t->end_ns || (!brood_metrics(&t->brood).restarts && core_now_ns() < t->end_ns + 20000000000u)) {
         const uint32_t turns = (uint32_t) (atomic_load(&t->sent) * 7919 % 20000);
         if (!brood_send(&t->brood, (struct egg){.turns = turns})) break;
         atomic_fetch_add(&t->sent, 1);
@@ -241,6 +259,7 @@ int main(int argc, char **argv)
     RUN(hung_in_mid_slot);
     RUN(hung_at_the_end);
     RUN(stopped_while_idle);
+    RUN(all_stopped_while_idle);
     RUN(known_slots_hang_sooner);
     RUN(a_slot_that_kills_everyone);
     RUN(restarts_run_out);
