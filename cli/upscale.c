@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* framemill upscale: pictures in, larger pictures out. */
+/* framemill upscale: video or pictures in, larger ones out. */
 #define _GNU_SOURCE
 #include "upscale.h"
 

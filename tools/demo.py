@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Enlarges the shipped sample picture with `framemill upscale` and the best shipped network; then again with the shipped Lanczos filter,
-whose result is compared with the same filter in NumPy. Usage: tools/demo.py PROGRAM [FOLDER]"""
+"""The main job on the shipped samples: enlarges the clip with `framemill upscale`, says how fast that went and where the result is, and
+makes a picture of a detail beside the same plainly enlarged. Then the sample picture, by the best shipped network, and by the shipped
+Lanczos filter, whose result is compared with the same filter in NumPy. Usage: tools/demo.py PROGRAM [FOLDER [SECONDS OF THE CLIP]]"""
+import json
 import os
 import struct
 import subprocess
@@ -10,7 +12,7 @@ import zlib
 
 import numpy as np
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "models"))
 sys.dont_write_bytecode = True
 from make_lanczos2x import phases  # noqa: E402
@@ -70,20 +72,47 @@ def enlarge(image, axis):
     return out
 
 
-def main():
-    program = sys.argv[1]
-    folder = sys.argv[2] if len(sys.argv) > 2 else "build/demo"
-    os.makedirs(folder, exist_ok=True)
-    sample, plain, result = os.path.join(ROOT, "samples", "harbour.png"), f"{folder}/harbour_lanczos.png", f"{folder}/harbour_2x.png"
-    subprocess.run([program, "upscale", sample, plain, "-m", os.path.join(ROOT, "models", "lanczos2x.onnx"), "--overwrite"], check=True)
-    subprocess.run([program, "upscale", sample, result, "--strict", "--overwrite"], check=True)
-    before, after = load_png(sample), load_png(plain)
+CLIP, PICTURE = (os.path.join(ROOT, "samples", name) for name in ("harbour.mp4", "harbour.png"))
+
+# One frame, a part of it, large: what docs/before_after.webp shows.
+DETAIL = "--compare side --start 1 --duration 0.03 --crop 160x100+222+106 -s 4 -e quality=90".split()
+
+
+def film(program, folder, seconds):
+    """The clip, with sound and all; a report in figures; one detail of it, before and after."""
+    result = f"{folder}/harbour_720p.mp4"
+    done = subprocess.run([program, "upscale", CLIP, result, "--overwrite", "--json",
+                           *(["--duration", seconds] if seconds else [])], check=True,
+                          stdout=subprocess.PIPE)
+    report = json.loads(done.stdout)["videos"][0]
+    print(f"{result}: samples/harbour.mp4 {report['in_width']}x{report['in_height']} -> {report['out_width']}x{report['out_height']}, "
+          f"{report['frames']} frames by {report['how']} and {report['encoder']}, {report['fps']:.1f} frames a second")
+    subprocess.run([program, "upscale", CLIP, f"{folder}/before_after%d.webp", *DETAIL, "--overwrite", "--quiet"], check=True)
+    os.replace(f"{folder}/before_after1.webp", f"{folder}/before_after.webp")
+    print(f"{folder}/before_after.webp: a detail of one frame four times as large, plainly enlarged on the left, by framemill on the right")
+    return report["outcome"] == "done"
+
+
+def still(program, folder):
+    plain, result = f"{folder}/harbour_lanczos.png", f"{folder}/harbour_2x.png"
+    subprocess.run([program, "upscale", PICTURE, plain, "-m", os.path.join(ROOT, "models", "lanczos2x.onnx"), "--overwrite"],
+                   check=True)
+    subprocess.run([program, "upscale", PICTURE, result, "--strict", "--overwrite"], check=True)
+    before, after = load_png(PICTURE), load_png(plain)
     truth = np.clip(enlarge(enlarge(before, 0), 1), 0, 255)
     worst = float(np.abs(after - truth).max()) if after.shape == truth.shape else float("inf")
     sharp = load_png(result)
     print(f"{plain}: by the shipped Lanczos filter, largest difference from its definition {worst:.2f} of 255 (rounding alone: 0.5)")
     print(f"{result}: samples/harbour.png {before.shape[1]}x{before.shape[0]} -> {sharp.shape[1]}x{sharp.shape[0]} by the best shipped network")
-    return 0 if worst < 0.51 and sharp.shape == after.shape else 1
+    return worst < 0.51 and sharp.shape == after.shape
+
+
+def main():
+    program = sys.argv[1]
+    folder = sys.argv[2] if len(sys.argv) > 2 else "build/demo"
+    seconds = sys.argv[3] if len(sys.argv) > 3 else None
+    os.makedirs(folder, exist_ok=True)
+    return 0 if film(program, folder, seconds) & still(program, folder) else 1
 
 
 if __name__ == "__main__":

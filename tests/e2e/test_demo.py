@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The shipped network is what its script writes, the demo agrees with the filter's definition, the example program runs and fails as
-it should. Usage: test_demo.py FRAMEMILL EXAMPLE, from the project's root."""
+"""The shipped network is what its script writes, the demo enlarges the clip and agrees with the filter's definition, the example program runs
+and fails as it should. Usage: test_demo.py FRAMEMILL EXAMPLE, from the project's root."""
 import os
 import subprocess
 import sys
 import tempfile
+
+import numpy as np
 
 sys.path.insert(0, "tools")
 sys.dont_write_bytecode = True
@@ -26,10 +28,23 @@ def network_is_reproduced(framemill, example, folder):
 
 
 def demo_is_right(framemill, example, folder):
-    code, output, errors = run(sys.executable, "tools/demo.py", framemill, folder)
+    code, output, errors = run(sys.executable, "tools/demo.py", framemill, folder, "0.2")
     assert code == 0, output + errors
-    sharp, plain = load_png(os.path.join(folder, "harbour_2x.png")).astype(int), load_png(os.path.join(folder, "harbour_lanczos.png"))
-    assert sharp.shape == plain.shape and 0.3 < abs(sharp - plain).mean() < 6, abs(sharp - plain).mean()  # another picture, but the same one
+    assert "640x360 -> 1280x720, 6 frames by rt14 x2" in output and "frames a second" in output, output
+    film = os.path.join(folder, "harbour_720p.mp4")
+    code, found, errors = run("ffprobe", "-v", "error", "-count_packets", "-show_entries",
+                              "stream=codec_name,width,height,nb_read_packets", "-of", "csv=p=0", film)
+    assert code == 0 and found.splitlines()[0] == "h264,1280,720,6" and found.splitlines()[1].startswith("aac,"), found + errors
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", os.path.join(folder, "before_after.webp"), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+                         stdout=subprocess.PIPE, check=True).stdout
+    both = np.frombuffer(raw, np.uint8).reshape(400, 1280, 3).astype(int)
+    before, after = both[:, :640], both[:, 640:]
+    assert 1 < abs(after - before).mean() < 12, abs(after - before).mean()  # one picture twice
+    edges = [abs(np.diff(half.mean(axis=2), axis=1)).mean() for half in (before, after)]
+    assert edges[1] > 1.05 * edges[0], f"not sharper: {edges}"
+    sharp, plain = (load_png(os.path.join(folder, name)).astype(int) for name in ("harbour_2x.png", "harbour_lanczos.png"))
+    apart = abs(sharp - plain).mean()  # another picture, but the same one
+    assert sharp.shape == plain.shape and 0.3 < apart < 6, apart
 
 
 def sample_is_reproduced(framemill, example, folder):
