@@ -188,16 +188,14 @@ static const struct plan_step *grid_of(const struct backend_program *p, int valu
     return NULL;
 }
 
-#define LEAD_CELLS 48 /* in as many, one cell more does not count */
+#define LEAD_CELLS 40 /* in as many, one cell more does not count */
 
 /* How far before the picture the grid begins: so that the windows of cells begin where cells of the layer before do. Then each layer spreads
  * a change by one cell, not by two, and reads one row of cells less ahead. Not where pictures are so small that the cell which is
  * cut off matters. */
 static int lead_of(int grid, int before, int lead_before, int pad, int size)
 {
-    const int lead = before == grid ? (lead_before + pad) % grid : 0;
-    const int cells = (size + grid - 1) / grid, with = (size + lead + grid - 1) / grid;
-    return with > cells && cells < LEAD_CELLS ? 0 : lead;
+    return before == grid && (size + grid - 1) / grid >= LEAD_CELLS ? (lead_before + pad) % grid : 0;
 }
 
 /* Columns of zeros the input needs beside it. Right: what the last output column reads beyond the picture, and what a call that
