@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +55,8 @@ def main():
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1)
     parser.add_argument("-v", action="store_true")
     options = parser.parse_args()
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would all it starts
 
     tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", options.build]))
     suites = lambda test: {name.split(":")[-1] for name in test["suite"]}
