@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/threads.h"
 #include "media/video_parts.h"
 
 #define REFUSALS_MAX 1000      /* of a decoder that is being emptied */
 #define PEEK_BYTES (256 << 20) /* of other streams, before the first frame */
+#define WAITED_NS 3000000u
 
 /* Puts a frame that is whole into the queue, unless it lies outside the piece that is wanted. */
 static int emit(struct video_source *s, AVFrame *frame, struct fm_error *error)
@@ -210,11 +212,22 @@ static int decode(struct video_source *s, const AVPacket *packet, struct fm_erro
     return FM_OK;
 }
 
+/* Reads a packet. Of a live source, one that takes so long was not there yet: all that had come before is read. */
+static int read_packet(struct video_source *s, AVPacket *packet)
+{
+    if (!s->info.live) return video_open_read(&s->input, packet);
+    const uint64_t begun = core_now_ns();
+    const int code = video_open_read(&s->input, packet);
+    const uint64_t now = core_now_ns();
+    if (code == AVERROR(EAGAIN) || now - begun > WAITED_NS) s->stats.waited_ns = now;
+    return code;
+}
+
 /* One packet further. */
 static int feed(struct video_source *s, struct fm_error *error)
 {
     AVPacket *packet = s->packet;
-    int code = video_open_read(&s->input, packet);
+    int code = read_packet(s, packet);
     if (code == AVERROR(EAGAIN)) {
         if (!video_wait_sleep(&s->input.wait, 1000000)) return core_fail(error, FM_ERR_CANCELLED, "%s: cancelled", s->name);
         return FM_OK;

@@ -63,6 +63,7 @@ int video_live_again(struct video_source *s, struct fm_error *error)
         l->shifting = true;
         l->gap_ns = core_now_ns() - l->heard_ns;
         s->stats.gap_ms = (int64_t) (l->gap_ns / 1000000);
+        s->stats.waited_ns = core_now_ns();
         if (l->end_us != INT64_MIN) s->guess = first_guess(s);
         s->draining = s->decoder_done = false;
         s->stats.end[0] = 0;

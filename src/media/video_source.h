@@ -59,8 +59,9 @@ struct video_source_stats {
     char fault[160];
     int64_t resized; /* frames of another size or format than the first: brought to it */
     int64_t reconnects;
-    int64_t gap_ms;   /* nothing came for so long before the last reconnection */
-    bool ended_early; /* the file breaks off, or reading failed: `end` says how */
+    int64_t gap_ms;     /* nothing came for so long before the last reconnection */
+    uint64_t waited_ns; /* core_now_ns when a live source last had nothing ready and was waited for; 0: not yet */
+    bool ended_early;   /* the file breaks off, or reading failed: `end` says how */
     char end[160];
     int64_t bytes; /* packets read, compressed */
 };

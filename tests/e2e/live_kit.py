@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -94,6 +95,7 @@ class Film:
         self.in_order = all(step > 0 for step in steps)
         steady = self.shown[unsteady:]
         self.rising = all(a < b for (a, _), (b, _) in zip(steady, steady[1:]))
+        self.falling = any(a > b for (a, _), (b, _) in zip(steady, steady[1:]))
         whole = [(at, number) for at, number in steady if number is not None]
         self.jitter = max((abs(float((b - a) * rate - (m - n))) / rate for (a, n), (b, m) in zip(whole, whole[1:])), default=0)
         self.drift = abs(float(whole[-1][0] - whole[0][0]) - (whole[-1][1] - whole[0][1]) / rate) if whole else 0
@@ -103,6 +105,12 @@ def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as probe_socket:
         probe_socket.bind(("127.0.0.1", 0))
         return probe_socket.getsockname()[1]
+
+
+def is_bound(port):
+    """Does somebody listen at this UDP port?"""
+    with open("/proc/net/udp", encoding="ascii") as file:
+        return f":{port:04X} " in file.read()
 
 
 def wait_for(what, seconds, *arguments):
@@ -200,6 +208,8 @@ class Job(Program):
         code, report = self.wait(seconds)
         self.ending = time.monotonic() - begun
         assert code == 0 and report["outcome"] == "done", (code, report, self.lines)
+        if "--times" in sys.argv:
+            print(f"{report['input']}: {report['frames']} frames, {report['dropped']} dropped, longest time without one {self.longest:.2f} s", file=sys.stderr)
         return report
 
     def said(self, word):

@@ -43,7 +43,7 @@ class Player:
         while True:
             packet = self.packets.get()
             if not packet:
-                return
+                return hang_up(self.connection, socket.SHUT_WR)  # what is on its way arrives; the player ends the talk
             track, is_report, data = packet
             where = self.tracks.get(track)
             try:
@@ -58,9 +58,8 @@ class Player:
                 return
 
     def stop(self):
+        """When all is sent."""
         self.send()
-        for end in self.udp:
-            end.close()
 
 
 class Talk:
@@ -106,6 +105,8 @@ class Talk:
             self.server.forget(self.path, self.stream)
         if self.player:
             self.player.stop()
+            for end in self.player.udp:
+                end.close()
             for stream in list(self.server.streams.values()):
                 if self.player in stream.players:
                     stream.players.remove(self.player)
@@ -190,11 +191,15 @@ def pair(address):
         second.close()
 
 
-def close(connection):
+def hang_up(connection, how):
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        connection.shutdown(how)
     except OSError:
         pass
+
+
+def close(connection):
+    hang_up(connection, socket.SHUT_RDWR)
     connection.close()
 
 
@@ -232,7 +237,7 @@ class RtspServer:
         if self.streams.get(path) is stream:
             del self.streams[path]
         for player in list(stream.players):
-            close(player.connection)
+            player.stop()
 
     def close(self):
         """As if it were killed: all connections break."""

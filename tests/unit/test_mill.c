@@ -282,6 +282,58 @@ static void a_live_source_waits_when_all_is_begun(void)
     yard_close(&y);
 }
 
+static void *acquire_patiently(void *call_)
+{
+    struct yard_call *c = call_;
+    c->code = mill_acquire_within(c->yard->mill, UINT64_C(3600000000000), &c->slot);
+    return NULL;
+}
+
+/* Patience: a slot that becomes free in time is taken, nothing is dropped; when it is at its end, the oldest goes. */
+static void a_live_source_may_be_patient(void)
+{
+    struct yard y = {.mill = NULL};
+    pthread_t thread;
+    struct yard_call c = {.yard = &y};
+    struct mill_slot *three;
+    if (!open_live(&y, 3, 1)) return;
+    yard_send(&y, true);
+    yard_await_gate(&y, 1);
+    yard_send(&y, false); /* 1 */
+    yard_send(&y, false); /* 2 */
+    pthread_create(&thread, NULL, acquire_patiently, &c);
+    YARD_AWAIT(yard_metrics(&y).producer_waits == 1);
+    CHECK_INT(yard_metrics(&y).dropped, 0);
+    yard_open_gate(&y);
+    yard_expect(&y, 0, 0);
+    pthread_join(thread, NULL);
+    CHECK_INT(c.code, FM_OK);
+    if (!CHECK(c.slot != NULL)) return;
+    CHECK_INT(c.slot->id, 3);
+    CHECK_INT(yard_metrics(&y).dropped, 0);
+    mill_abandon(y.mill, c.slot);
+    mill_finish(y.mill);
+    yard_expect(&y, 1, 0);
+    yard_expect(&y, 2, 0);
+    yard_expect_end(&y);
+    yard_close(&y);
+
+    y = (struct yard){.mill = NULL};
+    if (!open_live(&y, 2, 1)) return;
+    yard_send(&y, true);
+    yard_await_gate(&y, 1);
+    yard_send(&y, false); /* 1 */
+    CHECK_INT(mill_acquire_within(y.mill, 1000000, &three), FM_OK);
+    CHECK_INT(three->id, 2);
+    CHECK_INT(yard_metrics(&y).dropped, 1);
+    mill_abandon(y.mill, three);
+    mill_finish(y.mill);
+    yard_open_gate(&y);
+    yard_expect(&y, 0, 0);
+    yard_expect_end(&y);
+    yard_close(&y);
+}
+
 static void *live_produce(void *flow_)
 {
     struct flow *f = flow_;
@@ -400,6 +452,7 @@ int main(void)
     RUN(a_live_source_drops_the_oldest);
     RUN(dropping_wakes_the_consumer);
     RUN(a_live_source_waits_when_all_is_begun);
+    RUN(a_live_source_may_be_patient);
     RUN(live_counts_add_up);
     RUN(other_threads_release_out_of_order);
     return check_report();

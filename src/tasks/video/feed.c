@@ -7,6 +7,17 @@
 #include "core/threads.h"
 #include "tasks/video/run.h"
 
+/* What comes at once (it was read while streams were found out, or held up on the way) is waited for by a live source, too: so long after
+ * it last was up to date. After that it is the machine that is too slow. */
+#define PATIENCE_NS 500000000u
+#define FIRST_PATIENCE_NS 2000000000u
+
+static uint64_t patience(const struct run *r)
+{
+    const uint64_t now = core_now_ns();
+    return r->v->info->live && r->patient_until_ns > now ? r->patient_until_ns - now : 0;
+}
+
 static void look_for_cut(struct run *r, const struct video_frame *f)
 {
     uint8_t small[SCENE_PIXELS];
@@ -46,7 +57,7 @@ static int follow_on(struct run *r, int slot)
 static int submit(struct run *r, struct video_item *item)
 {
     struct mill_slot *slot;
-    const int code = mill_acquire(r->mill, &slot);
+    const int code = mill_acquire_within(r->mill, patience(r), &slot);
     if (code < 0) return code;
     struct video_unit *unit = slot->bundle;
     struct side *s = &r->side[slot->index];
@@ -64,11 +75,12 @@ static int submit(struct run *r, struct video_item *item)
     return FM_OK;
 }
 
-/* For the log, which is another thread's. */
-static void look_for_break(struct run *r)
+/* What a live source says of itself. For the log, which is another thread's. */
+static void look_at_source(struct run *r)
 {
     struct video_source_stats stats;
     video_source_get_stats(r->v->source, &stats);
+    if (stats.waited_ns && stats.waited_ns + PATIENCE_NS > r->patient_until_ns) r->patient_until_ns = stats.waited_ns + PATIENCE_NS;
     if (stats.reconnects == atomic_load(&r->reconnects)) return;
     atomic_store(&r->gap_ms, stats.gap_ms);
     atomic_store(&r->reconnects, stats.reconnects);
@@ -79,6 +91,7 @@ void *run_read_source(void *arg)
     struct run *r = arg;
     struct video *v = r->v;
     int code = FM_OK;
+    r->patient_until_ns = core_now_ns() + FIRST_PATIENCE_NS;
     while (code == FM_OK && !atomic_load(&v->cancel)) {
         struct video_item item = {0};
         if (r->has_first) {
@@ -89,7 +102,7 @@ void *run_read_source(void *arg)
             code = video_source_next(v->source, &item, &r->source_error);
             atomic_fetch_add(&r->decode_ns, core_now_ns() - start);
             if (code < 0) break;
-            if (v->info->live) look_for_break(r);
+            if (v->info->live) look_at_source(r);
         }
         if (item.kind == VIDEO_ITEM_FRAME) {
             code = submit(r, &item);

@@ -38,6 +38,7 @@ struct run {
     int latest; /* side that the next frame may be compared with, pinned; -1: none */
     int source_code;
     struct fm_error source_error;
+    uint64_t patient_until_ns; /* a live source waits for a slot until then, and drops frames afterwards */
     struct scene scene;
     _Atomic uint64_t decode_ns;
     _Atomic int64_t reconnects, gap_ms; /* of a live source; how long nothing came before the last one */
