@@ -71,7 +71,7 @@ class Memory(threading.Thread):
         count = len(samples)
         if count < 20:
             return figure(f"{title}: memory", f"{count} samples: too few", False)
-        warm = samples[count // 5:]
+        warm = samples[count // 5 if limit_mb == GROWTH_MB else count // 2:]  # a short run is hardly warm before
         n = max(3, len(warm) // 10)
         first, last = (statistics.median(mb for _, mb in part) for part in (warm[:n], warm[-n:]))
         slope = statistics.linear_regression(*zip(*warm)).slope * 3600
@@ -366,6 +366,7 @@ def main():
     if unknown or len(minutes) > 1:
         print(f"soak: {' '.join(unknown) or 'one number of minutes'}? ({', '.join(RUNS)}, all)", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would all it starts
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is cleaned up
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
     short = "--short" in sys.argv
