@@ -337,7 +337,7 @@ def resume(folder, minutes):
 
 
 RUNS = {"rtsp": (rtsp, 5), "srt": (srt, 5), "memory": (memory, 60), "resume": (resume, 60)}
-SHORT = {"rtsp": 0.13, "srt": 0.13, "memory": 0.2, "resume": 0.05}
+SHORT = {"rtsp": 0.2, "srt": 0.13, "memory": 0.2, "resume": 0.05}
 
 
 def attempt(name, minutes):

@@ -223,8 +223,8 @@ static int add_conv(struct backend_program *p, const struct layer *l, struct fm_
     const int lead_y = before ? lead_of(a->rows, before->grid_y, before->lead_y, s->pad_y, l->out_h) : 0;
     want_input_margins(p, input, l, a, lead_x);
     in[0] = (struct plan_input){.value = input,
-        .x = {false, s->stride_x, 1, -s->pad_x, (s->kernel_x - 1) * s->dilation_x - s->pad_x},
-        .y = {false, s->stride_y, 1, -s->pad_y, (s->kernel_y - 1) * s->dilation_y - s->pad_y}};
+        .x = {false, s->stride_x, 1, -s->pad_x, (s->kernel_x - 1) * s->dilation_x - s->pad_x, false},
+        .y = {false, s->stride_y, 1, -s->pad_y, (s->kernel_y - 1) * s->dilation_y - s->pad_y, false}};
     const enum cpu_form form = a->out == ROWS_BLOCKED ? FORM_BLOCKED : FORM_PLANAR;
     int n_in = 1;
     if (l->residual >= 0) {
@@ -277,7 +277,7 @@ int cpu_add_shuffle(
     int n, c, h, w;
     cpu_picture(&p->graph->value[to_graph_value], &n, &c, &h, &w);
     p->value[out].channels = c;
-    struct plan_input in = {.value = from, .x = {false, 1, r, 0, 0}, .y = {false, 1, r, 0, 0}};
+    struct plan_input in = {.value = from, .x = {false, 1, r, 0, 0, false}, .y = {false, 1, r, 0, 0, false}};
     const struct cpu_step step = {.run = cpu_run_shuffle,
         .name = node->name,
         .what = cpu_text(p, "DepthToSpace %d", r),

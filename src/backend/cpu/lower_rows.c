@@ -203,7 +203,7 @@ static int add_slice(struct backend_program *p, const struct graph_node *node, i
     if (out < 0) return out;
     const struct cpu_step step = {
         .run = cpu_run_slice, .name = node->name, .what = node->type, .how = "copy", .u.slice = {channel, y, x}};
-    struct plan_input in = {.value = from, .x = {false, 1, 1, x, x}, .y = {false, 1, 1, y, y}};
+    struct plan_input in = {.value = from, .x = {false, 1, 1, x, x, false}, .y = {false, 1, 1, y, y, false}};
     return add_rows(p, &step, 1, &in, out, 4, error);
 }
 
@@ -291,8 +291,10 @@ static int lower_pool(struct backend_program *p, const struct graph_node *node, 
     step.u.pool.stride_y = (int) w->stride[0], step.u.pool.dilation_y = (int) w->dilation[0];
     step.u.pool.pad_y = (int) w->pad_begin[0], step.u.pool.pad_end_y = (int) w->pad_end[0];
     struct plan_input in = {.value = from,
-        .x = {false, (int) w->stride[1], 1, -(int) w->pad_begin[1], (int) ((w->kernel[1] - 1) * w->dilation[1] - w->pad_begin[1])},
-        .y = {false, (int) w->stride[0], 1, -(int) w->pad_begin[0], (int) ((w->kernel[0] - 1) * w->dilation[0] - w->pad_begin[0])}};
+        .x = {false, (int) w->stride[1], 1, -(int) w->pad_begin[1], (int) ((w->kernel[1] - 1) * w->dilation[1] - w->pad_begin[1]),
+            false},
+        .y = {false, (int) w->stride[0], 1, -(int) w->pad_begin[0], (int) ((w->kernel[0] - 1) * w->dilation[0] - w->pad_begin[0]),
+            false}};
     return add_rows(p, &step, 1, &in, out, 1, error);
 }
 
@@ -351,7 +353,7 @@ static int lower_space_to_depth(struct backend_program *p, const struct graph_no
         .what = cpu_text(p, "SpaceToDepth %d", r),
         .how = "c",
         .u.shuffle = {.r = r, .channels = p->value[from].channels}};
-    struct plan_input in = {.value = from, .x = {false, r, 1, 0, r - 1}, .y = {false, r, 1, 0, r - 1}};
+    struct plan_input in = {.value = from, .x = {false, r, 1, 0, r - 1, false}, .y = {false, r, 1, 0, r - 1, false}};
     return add_rows(p, &step, 1, &in, out, 1, error);
 }
 
