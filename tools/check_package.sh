@@ -41,6 +41,9 @@ size_is_near() { # Installed-Size, in KiB, is what du finds, within a tenth and 
 }
 has() { [ -e "$1" ] || { echo "$1 is missing"; return 1; }; }
 stripped() { ! readelf -S -W "$1" | grep -Eq '\.(debug_|symtab)'; }
+names_no_folder() { # of this machine: neither the one it was built in nor another prefix
+    ! grep -rlF -e "$PWD" -e /usr/local "$1"
+}
 links_only() { # nothing but the C library: the rest is loaded when needed
     ! readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -Ev '^(libc|libm|ld-linux[-a-z0-9]*)\.so'
 }
@@ -92,6 +95,8 @@ try "the library is linked to the C library only" links_only "$(find "$root" -na
 for file in share/man/man1/framemill.1.gz share/framemill/models/lanczos2x.onnx include/framemill/framemill.h; do
     try "$file is there" has "$root/usr/$file"
 done
+try "no file names a folder of this machine" names_no_folder "$root/usr"
+try "pkg-config is told /usr" grep -qx "prefix=/usr" "$(find "$root" -name framemill.pc)"
 try "libframemill.so leads to a library that is there" has "$(find "$root" -name libframemill.so)"
 try "the shared library's name leads to it" has "$(find "$root" -name 'libframemill.so.?')"
 try "the program starts" "$root/usr/bin/framemill" --version

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Debian packages from a build that is configured for /usr: framemill (program, library, networks, manual) and libframemill-dev (headers,
-# static library, pkg-config). The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, or from the last commit.
+# Debian packages from a build, whatever prefix it is configured for: framemill (program, library, networks, manual) and libframemill-dev
+# (headers, static library, pkg-config). The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, or from the last commit.
 # Usage: tools/package.sh BUILD FOLDER    prints the names of the packages; ./dev package does it all
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,12 +15,17 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 main=$work/framemill dev=$work/libframemill-dev
 
-# Everything is installed once; what only programmers need moves to the second package.
+# Everything is installed once, where the build would have it, and moves to /usr: of all files the one for pkg-config alone names that
+# place. What only programmers need moves to the second package.
 stage() {
-    local libraries
-    DESTDIR=$main meson install -C "$build" --no-rebuild --quiet
+    local libraries place
+    DESTDIR=$work/staged meson install -C "$build" --no-rebuild --quiet
+    place=$(find "$work/staged" -name framemill.pc)
+    mkdir "$main"
+    mv "$work/staged$(sed -n 's/^prefix=//p' "$place")" "$main/usr"
+    [ -z "$(find "$work/staged" ! -type d)" ] || { echo "package.sh: $build installs files outside of its prefix" >&2; return 1; }
+    sed -i 's|^prefix=.*|prefix=/usr|' "$(find "$main" -name framemill.pc)"
     libraries=$(dirname "$(find "$main" -name libframemill.a)")
-    [ "${main}/usr" = "${libraries%%/lib*}" ] || { echo "package.sh: $build is not configured for /usr" >&2; return 1; }
     mkdir -p "$dev${libraries#"$main"}"
     mv "$main/usr/include" "$dev/usr/include"
     mv "$libraries/libframemill.a" "$libraries/libframemill.so" "$libraries/pkgconfig" "$dev${libraries#"$main"}/"

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Runs the test programs of one build folder and adds up their last lines ("N passed, N failed, N skipped").
 
-    tools/run_tests.py BUILD [--suite NAME] [--not-suite NAME] [--wrapper 'qemu-aarch64 -L ...'] [-j N] [-v]
+    tools/run_tests.py BUILD [--suite NAME] [--not-suite NAME]... [--wrapper 'qemu-aarch64 -L ...'] [-j N] [-v]
+    tools/run_tests.py BUILD [--suite NAME] [--not-suite NAME]... --programs    prints what these tests need, as targets for ninja
 
-What a program prints is shown when it fails (or with -v). A program that crashes, hangs or ends without that line counts as
-one failure. Ends with the same line for all of them; the exit code is 1 when anything failed."""
+Programs of a higher priority (in meson.build: about the seconds that they take) are begun earlier. What a program prints is shown when it
+fails (or with -v). A program that crashes, hangs or ends without that line counts as one failure. Ends with the same line for all of
+them; the exit code is 1 when anything failed."""
 import argparse
 import concurrent.futures
 import json
@@ -46,23 +48,37 @@ def run_one(test, wrapper):
     return passed, failed, skipped, time.monotonic() - start, output
 
 
+def introspect(build, what):
+    return json.loads(subprocess.check_output(["meson", "introspect", "--" + what, build]))
+
+
+def programs(build, tests):
+    """What is to be built before these tests can run, as paths in the build folder."""
+    wanted = {target for test in tests for target in test["depends"]}
+    files = [name for target in introspect(build, "targets") if target["id"] in wanted for name in target["filename"]]
+    return sorted(os.path.relpath(name, os.path.realpath(build)) for name in files)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("--suite")
-    parser.add_argument("--not-suite")
+    parser.add_argument("--not-suite", action="append", default=[])
     parser.add_argument("--wrapper", default="")
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1)
     parser.add_argument("-v", action="store_true")
+    parser.add_argument("--programs", action="store_true")
     options = parser.parse_args()
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would all it starts
-
-    tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", options.build]))
+    tests = introspect(options.build, "tests")
     suites = lambda test: {name.split(":")[-1] for name in test["suite"]}
     tests = [t for t in tests if (not options.suite or options.suite in suites(t))
-             and (not options.not_suite or options.not_suite not in suites(t))]
-    tests.sort(key=lambda t: -t["timeout"])  # the long ones first
+             and not suites(t) & set(options.not_suite)]
+    if options.programs:
+        print("\n".join(programs(options.build, tests)))
+        return 0 if tests else 1
+    tests.sort(key=lambda t: -t["priority"])
     total = [0, 0, 0]
     slow = []
     with concurrent.futures.ThreadPoolExecutor(options.j) as pool:

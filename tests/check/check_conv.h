@@ -496,7 +496,7 @@ CHECK_UNUSED static int check_conv_main(int argc, char **argv, const struct chec
                                         const struct check_conv_layer *layers)
 {
     uint64_t seed = (uint64_t) time(NULL);
-    int count = 60, names = 0;
+    int count = check_cases(60), names = 0;
     bool bench = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--bench") == 0) bench = true;

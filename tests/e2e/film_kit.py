@@ -65,6 +65,12 @@ def clip(path, *options, size="64x48", rate=25, frames=12, sound=False, source="
     return path
 
 
+def clips(folder, makes, size="64x48", frames=12):
+    """Clips of the test picture, with these options each, made by one program: most of what one takes is its start."""
+    outputs = [word for name, options in makes.items() for word in ("-map", "0", "-frames:v", frames, "-bitexact", *options, f"{folder}/{name}")]
+    ffmpeg("-f", "lavfi", "-i", f"testsrc2=s={size}:r=25", *outputs)
+
+
 def probe(path, *what):
     done = subprocess.run(["ffprobe", "-v", "error", *what, "-of", "json", path], stdout=subprocess.PIPE, check=True, timeout=60)
     return json.loads(done.stdout)

@@ -10,7 +10,7 @@ import sys
 import zlib
 
 sys.dont_write_bytecode = True
-from film_kit import (BAD_INPUT, DONE, FAILED, USAGE, Skip, clip, ffmpeg, framemill, hashes, identity, main, nothing_but, others, probe,
+from film_kit import (BAD_INPUT, DONE, FAILED, USAGE, Skip, clip, clips, ffmpeg, framemill, hashes, identity, main, nothing_but, others, probe,
                       refused, run, same_times, size_of, soft, times, up, video_of)
 
 MS = fractions.Fraction(1, 1000)
@@ -42,15 +42,17 @@ def times_are_kept(folder):
         "old.avi": ("-c:v", "mpeg4", "-bf", "2"),
         "web.webm": ("-c:v", "libvpx-vp9", "-b:v", "100k", "-cpu-used", "8", "-deadline", "realtime"),
     }
-    for name, options in makes.items():
-        source = clip(f"{folder}/{name}", *options, frames=40)
+    clips(folder, makes, frames=40)
+    for name in makes:
+        source = f"{folder}/{name}"
         stem, end = os.path.splitext(name)
+        a = times(source)
         for to in {end if end not in (".ts", ".avi") else ".mkv", ".mp4"}:
             made = f"{folder}/{stem}.{end[1:]}.out{to}"
             more = ("-e", "cpu-used=8", "-e", "deadline=realtime") if to == ".webm" else ("-e", "preset=ultrafast")
             up(source, made, *more)
             coarse = to in (".mkv", ".webm") and end not in (".mkv", ".webm")  # these know milliseconds only
-            a, b = times(source), times(made)
+            b = times(made)
             start = a[0] - b[0] if end == ".ts" else 0  # a broadcast's clock begins anywhere
             assert len(a) == len(b) >= 15 and all(abs(x - y - start) <= (MS / 2 if coarse else 0) for x, y in zip(a, b)), (name, to, a, b)
 
@@ -183,10 +185,11 @@ def pixel_formats(folder):
                         "gray10le", "gray16le",
                         "gbrp10le", "gbrp12le", "gbrp16le", "yuva420p", "yuva444p", "yuva422p10le"),
                "utvideo": ("gbrp", "gbrap"), "png": ("rgb24", "rgba", "rgb48be", "gray")}
+    clips(folder, {f"{codec}_{name}.mkv": ("-c:v", codec, "-pix_fmt", name) for codec, names in formats.items() for name in names}, size="34x26",
+          frames=3)
     for codec, names in formats.items():
         for name in names:
-            source = clip(f"{folder}/{codec}_{name}.mkv", "-c:v", codec, "-pix_fmt", name, size="34x26", frames=3)
-            report = up(source, f"{folder}/out.mkv", "-c", "ffv1", "--overwrite")
+            report = up(f"{folder}/{codec}_{name}.mkv", f"{folder}/out.mkv", "-c", "ffv1", "--overwrite")
             want = {"rgb24": "gbrp", "rgba": "gbrap", "rgb48be": "gbrp16le"}.get(name, name)
             got = video_of(f"{folder}/out.mkv")
             same = {"gbrp": ("gbrp", "bgr0", "rgb24"), "gbrap": ("gbrap", "bgra", "rgba", "rgb32")}.get(want, (want,))
@@ -210,16 +213,16 @@ def transparency(folder):
 def identity_changes_nothing(folder):
     """A network that gives back what it gets, and an encoder that loses nothing: every sample is what it was."""
     luma, colour = identity(f"{folder}/luma.onnx"), identity(f"{folder}/colour.onnx", 3)
-    noise = "noise=alls=100:allf=t"
-    for name in ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "gray", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray10le", "yuv444p12le"):
-        extra = ("-color_range", "pc") if name == "yuvj420p" else ()
-        source = clip(f"{folder}/{name}.mkv", "-vf", f"format={name},{noise}", "-c:v", "ffv1", "-pix_fmt", name.replace("yuvj", "yuv"), *extra,
-                      size="50x38", frames=3)
+    names = ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "gray", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray10le", "yuv444p12le")
+    coded = {"gbrp": ("bgr0",), "gbrp10le": ("gbrp10le",), "yuvj420p": ("yuv420p", "-color_range", "pc")}
+    clips(folder, {f"{name}.mkv": ("-vf", f"format={name},noise=alls=100:allf=t", "-c:v", "ffv1", "-pix_fmt", *coded.get(name, (name,)))
+                   for name in (*names, "gbrp", "gbrp10le")}, size="50x38", frames=3)
+    for name in names:
+        source = f"{folder}/{name}.mkv"
         report = up(source, f"{folder}/out.mkv", "-m", luma, "-c", "ffv1", "--overwrite", "--no-reuse")
         assert report["model"] == "luma" and hashes(source) == hashes(f"{folder}/out.mkv"), (name, report["how"])
     for name in ("gbrp", "gbrp10le"):
-        source = clip(f"{folder}/{name}.mkv", "-vf", f"format={name},{noise}", "-c:v", "ffv1", "-pix_fmt", "bgr0" if name == "gbrp" else name,
-                      size="50x38", frames=3)
+        source = f"{folder}/{name}.mkv"
         report = up(source, f"{folder}/out.mkv", "-m", colour, "-c", "ffv1", "--overwrite")
         assert report["model"] == "colour" and hashes(source, name) == hashes(f"{folder}/out.mkv", name), name
 

@@ -138,6 +138,15 @@ CHECK_UNUSED static int check_report(void)
     return check_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Of so many cases made by chance, how many are to be tried: FM_TEST_SHARE=4 says every fourth, for runs where a case costs many times
+ * what it costs elsewhere (sanitizers, emulation). */
+CHECK_UNUSED static int check_cases(int cases)
+{
+    const char *text = getenv("FM_TEST_SHARE");
+    const int share = text ? atoi(text) : 1;
+    return share > 1 ? (cases + share - 1) / share : cases;
+}
+
 /* Where the shared test data lies (FM_SHARED, else beside the project's root, tried from the current folder upwards);
  * NULL where there is none. `part` is a path below it, or "". */
 CHECK_UNUSED static const char *check_shared(const char *part)
