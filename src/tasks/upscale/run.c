@@ -247,8 +247,7 @@ static void consume(struct run *r, struct fm_error *error, int *code)
             }
         }
         writer_push(j, r->mill, slot);
-        report_finished(r, seen, error, code);
-        if (r->reported == seen) last = NULL;
+        report_finished(r, seen - 1, error, code); /* of the last one more units may come, though its writer has ended */
         show_progress(r, r->reported);
     }
     if (last) writer_cut_off(last);
