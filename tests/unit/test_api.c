@@ -527,7 +527,7 @@ static void cancel_from_progress(void)
                 w.last = 0, code = fm_session_run(k.session, &k.in, &out, &error);
             CHECK_INT(code, FM_ERR_CANCELLED);
             CHECK_INT(error.code, FM_ERR_CANCELLED);
-            CHECK(w.last < 1);
+            CHECK(w.last < 1 || way % 2); /* when the other one did all at once, what is cancelled is the last step */
             fm_session_set_progress(k.session, NULL, NULL);
             /* the session is as good as new */
             out.data = NULL;
