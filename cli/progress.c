@@ -14,7 +14,7 @@
 #define REDRAW_MS 100 /* ten times a second */
 #define QUIET_MS 300  /* no bar for what is over in a blink */
 #define LEARN_MS 700  /* before that, the time left is a guess nobody should read */
-#define SMOOTH_MS 3000
+#define SMOOTH_MS 3000 /* at most; less when the end is near */
 
 void progress_start(struct progress *progress, enum progress_mode mode, bool quiet)
 {
@@ -50,7 +50,7 @@ static void estimate(struct progress *progress, double now)
         return;
     }
     progress->left_s = fmax(0, progress->left_s - passed / 1e3);
-    progress->left_s += (wanted - progress->left_s) * (1 - exp(-passed / SMOOTH_MS));
+    progress->left_s += (wanted - progress->left_s) * (1 - exp(-passed / fmin(SMOOTH_MS, 100 + 300 * wanted)));
 }
 
 static int columns(void)

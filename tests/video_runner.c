@@ -150,7 +150,7 @@ int main(int argc, char **argv)
     }
     if (argc < 2) return 2;
     int code = video_source_open(argv[1], &run.params, &source, &error);
-    if (code == FM_OK && run.skip_frames) code = video_source_skip_to(source, run.skip_frames, run.skip_pts, &error);
+    if (code == FM_OK && run.skip_frames) code = video_source_skip_to(source, run.skip_frames, run.skip_pts, NULL, NULL, &error);
     if (code == FM_OK) {
         print_info(video_source_info(source));
         code = hand_out(&run, source, &error);

@@ -50,7 +50,7 @@ int encoder_choice_codec(
     *codec = av->avcodec_find_encoder_by_name(params->name);
     if (!*codec && av->avcodec_descriptor_get_by_name(params->name))
         *codec = av->avcodec_find_encoder(av->avcodec_descriptor_get_by_name(params->name)->id);
-    if (!*codec) return core_fail(error, FM_ERR_UNSUPPORTED, "this FFmpeg has no encoder \"%s\"", params->name);
+    if (!*codec) return core_fail(error, FM_ERR_ARGUMENT, "this FFmpeg has no encoder \"%s\"", params->name);
     if ((*codec)->type != AVMEDIA_TYPE_VIDEO) return core_fail(error, FM_ERR_ARGUMENT, "\"%s\" is no video encoder", params->name);
     return FM_OK;
 }
@@ -62,12 +62,27 @@ static const enum AVPixelFormat y4m[] = {AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P,
     AV_PIX_FMT_YUV422P12, AV_PIX_FMT_YUV444P12, AV_PIX_FMT_YUV420P14, AV_PIX_FMT_YUV422P14, AV_PIX_FMT_YUV444P14,
     AV_PIX_FMT_YUV420P16, AV_PIX_FMT_YUV422P16, AV_PIX_FMT_YUV444P16, AV_PIX_FMT_NONE};
 
+/* Where RGB has to become something else: what every player shows, if it is in the list; of alpha nothing may be lost. */
+static enum AVPixelFormat plain_for(const struct av *av, const enum AVPixelFormat *list, enum AVPixelFormat in)
+{
+    const AVPixFmtDescriptor *d = av->av_pix_fmt_desc_get(in);
+    if (!d || !(d->flags & AV_PIX_FMT_FLAG_RGB) || d->flags & AV_PIX_FMT_FLAG_ALPHA) return in;
+    const enum AVPixelFormat plain = d->comp[0].depth > 8 ? AV_PIX_FMT_YUV420P10 : AV_PIX_FMT_YUV420P;
+    enum AVPixelFormat found = in;
+    for (const enum AVPixelFormat *p = list; *p != AV_PIX_FMT_NONE; p++) {
+        if (*p == plain) found = plain;
+        if (av->av_pix_fmt_desc_get(*p)->flags & AV_PIX_FMT_FLAG_RGB) return in;
+    }
+    return found;
+}
+
 enum AVPixelFormat encoder_choice_pixels(const struct av *av, const AVCodec *codec, enum AVPixelFormat in)
 {
     const enum AVPixelFormat *list = codec->id == AV_CODEC_ID_WRAPPED_AVFRAME ? y4m : codec->pix_fmts;
     if (!list) return in;
     for (const enum AVPixelFormat *p = list; *p != AV_PIX_FMT_NONE; p++)
         if (*p == in) return in;
+    in = plain_for(av, list, in);
     const AVPixFmtDescriptor *d = av->av_pix_fmt_desc_get(in);
     return av->avcodec_find_best_pix_fmt_of_list(list, in, d && (d->flags & AV_PIX_FMT_FLAG_ALPHA), NULL);
 }

@@ -77,8 +77,10 @@ static int decide(const struct av *av, const struct mux_container *c, const AVFo
         warn_add(warn, "%s: %s cannot hold it; it becomes %s", name, mux_container_title(c), av->avcodec_get_name(t->to));
         return FM_OK;
     }
-    warn_add(warn, "%s: %s cannot hold it; it is left out", name, mux_container_title(c));
-    if (policy == VIDEO_MUX_CONVERT || policy == VIDEO_MUX_DROP) return FM_OK;
+    if (policy == VIDEO_MUX_CONVERT || policy == VIDEO_MUX_DROP) {
+        warn_add(warn, "%s: %s cannot hold it; it is left out", name, mux_container_title(c));
+        return FM_OK;
+    }
     return core_fail(error, FM_ERR_UNSUPPORTED,
         "%s cannot be kept in %s; Matroska (.mkv) takes nearly everything, --streams drop leaves it out", name,
         mux_container_title(c));

@@ -33,6 +33,7 @@ static int emit(struct video_source *s, AVFrame *frame, struct fm_error *error)
         wanted = false;
     }
     if (!wanted) {
+        if (s->tick) s->tick(s->tick_user);
         av->av_frame_unref(frame);
         return FM_OK;
     }

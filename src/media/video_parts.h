@@ -121,6 +121,8 @@ struct video_source {
     int64_t next_index;
     int64_t skip_until;  /* frames up to this time are left out, this one included; INT64_MIN: none */
     int64_t skip_frames; /* so many frames are left out */
+    void (*tick)(void *user); /* called with each that is; NULL: nobody wants to know */
+    void *tick_user;
     int64_t skipped_pts; /* of the last one left out so */
     int64_t first_pts;   /* of the first frame decoded since the last jump; INT64_MIN: none yet */
     int64_t trouble;     /* frames damaged and packets refused since then */

@@ -155,13 +155,16 @@ static int skip_by_count(struct video_source *s, int64_t frames, int64_t last_pt
     return FM_OK;
 }
 
-int video_source_skip_to(struct video_source *s, int64_t frames, int64_t last_pts, struct fm_error *error)
+int video_source_skip_to(
+    struct video_source *s, int64_t frames, int64_t last_pts, void (*tick)(void *user), void *user, struct fm_error *error)
 {
     bool done = false;
     int code = FM_OK;
     if (frames <= 0) return FM_OK;
     if (s->info.live) return core_fail(error, FM_ERR_UNSUPPORTED, "%s: a live source cannot be resumed", s->name);
     if (s->failed.code) return core_fail(error, s->failed.code, "%s", s->failed.message);
+    s->tick = tick;
+    s->tick_user = user;
     if (container_is_certain(s)) {
         code = skip_by_jump(s, frames, last_pts, &done, error);
         if (code == FM_OK && !done) {
@@ -172,6 +175,7 @@ int video_source_skip_to(struct video_source *s, int64_t frames, int64_t last_pt
         }
     }
     if (code == FM_OK && !done) code = skip_by_count(s, frames, last_pts, error);
+    s->tick = NULL;
     if (code < 0) core_fail(&s->failed, code, "%s", error ? error->message : "skipping failed");
     return code;
 }

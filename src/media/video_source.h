@@ -93,8 +93,9 @@ int video_source_next(struct video_source *source, struct video_item *item, stru
 /* For resuming: goes on after the first `frames` frames, the last of which had `last_pts`. Called right after opening, with the same
  * params as the run before; frames that follow are bit for bit those of an uninterrupted run, and packets of other streams begin near
  * there. Jumps to a key frame where the codec and container make that certain, else decodes from the start. FM_ERR_FORMAT: the source
- * is not the one it was; FM_ERR_UNSUPPORTED: a live source. */
-int video_source_skip_to(struct video_source *source, int64_t frames, int64_t last_pts, struct fm_error *error);
+ * is not the one it was; FM_ERR_UNSUPPORTED: a live source. `tick`, unless NULL, is called with every frame that is left out. */
+int video_source_skip_to(
+    struct video_source *source, int64_t frames, int64_t last_pts, void (*tick)(void *user), void *user, struct fm_error *error);
 
 /* For the rest of src/media: streams, chapters and metadata to copy; what the decoder knows. Of the connection that is open: another
  * after a reconnection. */

@@ -228,7 +228,7 @@ static void conversions(void)
         const char *encoder, *pixels, *warning;
         int matrix, range;
     } cases[] = {
-        {{.layout = VIDEO_RGB, .bits = 8, .full = true, .matrix = 0, .primaries = 1, .transfer = 13}, "libx264", "yuv444p", "gbrp",
+        {{.layout = VIDEO_RGB, .bits = 8, .full = true, .matrix = 0, .primaries = 1, .transfer = 13}, "libx264", "yuv420p", "gbrp",
             1, 1},
         {{.layout = VIDEO_GREY, .bits = 12, .full = true, .matrix = 2, .primaries = 2, .transfer = 2}, "libx264", "gray10le",
             "gray12", 2, 2},

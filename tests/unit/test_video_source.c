@@ -284,6 +284,11 @@ static void a_cancel_ends_it(void)
     video_source_close(&source);
 }
 
+static void count(void *n)
+{
+    ++*(int *) n;
+}
+
 static int all_of_it(void)
 {
     static const char *const options[] = {"framerate=25"};
@@ -291,8 +296,9 @@ static int all_of_it(void)
     struct video_source *source = NULL;
     struct fm_error error = {0};
     struct video_item item;
-    int frames = 0, code = video_source_open(clip, &params, &source, &error);
-    if (code == FM_OK) code = video_source_skip_to(source, 3, 2, &error);
+    int frames = 0, left_out = 0, code = video_source_open(clip, &params, &source, &error);
+    if (code == FM_OK) code = video_source_skip_to(source, 3, 2, count, &left_out, &error);
+    if (code == FM_OK) CHECK_MSG(left_out > 0, "%d told", left_out);
     while (code == FM_OK && (code = video_source_next(source, &item, &error)) == FM_OK) {
         CHECK(frame_is(&item.frame, 3 + frames++));
         video_frame_release(&item.frame);

@@ -59,12 +59,17 @@ static int start(struct run *r, struct fm_error *error)
     return core_fail(error, FM_ERR_IO, "the system gives no more threads");
 }
 
+static void tick(void *run)
+{
+    run_say_progress(run);
+}
+
 /* Frames from where the job stands to the end of the source. */
 static int make_frames(struct run *r, struct fm_error *error)
 {
     struct video *v = r->v;
     int code = FM_OK;
-    if (r->state.frames) code = video_source_skip_to(v->source, r->state.frames, r->state.source_pts, error);
+    if (r->state.frames) code = video_source_skip_to(v->source, r->state.frames, r->state.source_pts, tick, r, error);
     if (code == FM_OK) code = run_read_first(r, error);
     if (code == FM_ERR_EOS && r->state.frames) return FM_OK; /* cut off after the very last frame */
     if (code == FM_ERR_EOS) return core_fail(error, FM_ERR_FORMAT, "%s: there is no frame in it", v->params.input);
@@ -83,11 +88,6 @@ static int make_frames(struct run *r, struct fm_error *error)
     }
     if (code == FM_OK && atomic_load(&v->cancel)) code = core_fail(error, FM_ERR_CANCELLED, "cancelled");
     return code;
-}
-
-static void tick(void *run)
-{
-    run_say_progress(run);
 }
 
 int video_run(struct video *v, fm_video_report_fn report, fm_video_report_fn progress, fm_video_log_fn log, void *user,
