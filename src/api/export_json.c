@@ -142,9 +142,9 @@ void export_json(struct text *to, const struct export_files *f)
     text_add(to, ", \"made_by\": \"framemill %s\",\n", fm_version());
     text_add(to, "  \"network\": {\n    \"scale\": %d, \"before\": %s, \"ratio\": [%d, %d],\n", n->scale,
         n->enlarged_first ? "\"bilinear\"" : "null", n->scale, n->enlarged_first ? EXPORT_RATIO_MAX : n->scale);
-    text_add(to, "    \"colour\": \"%s\", \"macs\": %lld, \"macs_per\": \"%s\", \"layers\": %d\n  },\n",
+    text_add(to, "    \"colour\": \"%s\", \"macs\": %lld, \"macs_per\": \"%s\", \"layers\": %d, \"reach\": %d\n  },\n",
         n->colour == NETWORK_LUMA ? "luma" : "rgb", (long long) f->plan->macs, n->enlarged_first ? "output" : "input",
-        f->plan->n_layers);
+        f->plan->n_layers, f->plan->reach);
     const size_t bytes = (size_t) f->plan->n_weights * 2;
     text_add(to, "  \"weights\": { ");
     if (f->embed) {

@@ -187,9 +187,12 @@ static int name_layers(struct lowering *w, struct fm_error *error)
         plan->layer[i] = arena_strdup(plan->arena, l->name);
         if (!plan->layer[i]) return core_fail_nomem(error, 0);
         plan->macs += (int64_t) l->kernel * l->kernel * l->in * l->out;
+        plan->reach += l->pad;
     }
     const struct web_layer *beside = w->layers.beside;
     if (beside) plan->macs += (int64_t) beside->kernel * beside->kernel * beside->in * beside->out;
+    if (beside && beside->pad > plan->reach) plan->reach = beside->pad;
+    if (!w->network->enlarged_first && plan->reach < WEB_EXIT_REACH) plan->reach = WEB_EXIT_REACH;
     return FM_OK;
 }
 

@@ -66,6 +66,7 @@ struct web_plan {
     int n_layers;
     const char **layer; /* their names */
     int64_t macs;       /* for each pixel that the network works on */
+    int reach;          /* how many of those pixels away from one of them its result may depend on: the halo of tiles */
     uint16_t *weights;  /* halves, both forms' */
     int64_t n_weights;
     double weights_error; /* the most a weight changed when it became a half, as a share of itself; tiny ones excepted */
