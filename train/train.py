@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 import data
+import fast
 import networks
 import pictures
 import soap
@@ -117,6 +118,7 @@ class Training:
             networks.collapse(self.network)
             networks.collapse(self.average)
             self.optimiser = soap.Soap(self.network.parameters())
+        self.fast = fast.backward_of(self.network)
         for module in self.network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.train(not self.now().fixed)
@@ -167,10 +169,12 @@ class Training:
             small = enlarged(small, large.shape[-2:])
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
-        result = self.network(small.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(result, self.target(small, large), kind)
+        target = self.target(small, large)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self.fast(small, target, kind) if self.fast else None
+        if loss is None:
+            loss = self.loss(self.network(small.contiguous(memory_format=torch.channels_last)), target, kind)
+            loss.backward()
         self.optimiser.step()
         self.step, self.taken = self.step + 1, self.taken + 1
         keep = min(self.recipe.average, self.taken / (self.taken + 10))

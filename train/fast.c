@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+/* The loss of a plain ladder network (networks.Ladder, collapsed) over a batch of crops, and its gradients. fast.py compiles this
+ * file for each network, with WIDTH, HIDDEN, FIRST, LAST and SCALE given, and calls it in place of PyTorch's autograd.
+ *
+ * One crop goes forth and back before the next begins: all it leaves on the way is in the second-level cache then. Channels are
+ * innermost and padded to whole vectors. Each kernel keeps a block of sums in registers and uses a number that it spreads over a
+ * vector for all the taps of a kernel's row, so that it waits for multiplications and not for loads:
+ *
+ *     forward, backward through data    PIXELS neighbours in a row x one vector of channels of the result
+ *     backward through weights          GROUP channels of the input x the taps of a row x one vector of channels of the result
+ *
+ * What is kept of a layer is what its PReLU was given: the result is made from it again; its sign and the slope's gradient need
+ * it. */
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+enum { LANES = 16, PIXELS = 16, GROUP = 8, GROUP_WIDE = 4 };
+#else
+enum { LANES = 8, PIXELS = 8, GROUP = 4, GROUP_WIDE = 2 };
+#endif
+
+enum {
+    CHANNELS = (WIDTH + LANES - 1) / LANES * LANES,
+    PHASES = SCALE * SCALE,
+    RESULTS = (PHASES + LANES - 1) / LANES * LANES,
+    WIDEST = CHANNELS > RESULTS ? CHANNELS : RESULTS,
+    LAYERS = HIDDEN + 2,
+    SHORT = 5, // the short way's kernel
+    EDGE = 2,  // pixels around a padded picture
+    STRIP = 4, // rows whose part of a weight's gradient is summed while they are in the first-level cache
+    LARGEST_KERNEL = 5,
+};
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec spread(float x)
+{
+    return x - (vec){0};
+}
+
+INLINE vec *at(float *x)
+{
+    return (vec *) x;
+}
+
+INLINE vec get(const float *x)
+{
+    return *(const vec *) x;
+}
+
+/* a where the mask is set, else b. */
+INLINE vec choose(ivec mask, vec a, vec b)
+{
+    return (vec) (((ivec) a & mask) | ((ivec) b & ~mask));
+}
+
+INLINE vec prelu(vec z, vec slope)
+{
+    vec positive = choose(z > 0, z, (vec){0});
+    return positive + slope * (z - positive);
+}
+
+/* Kernels of one convolution; inputs and outputs are those that are not padding. */
+struct layer {
+    int inputs, outputs, kernel;
+    float *forward;                // [outputs / LANES][kernel][inputs][kernel][LANES]
+    float *backward;               // [inputs / LANES][kernel][outputs][kernel][LANES], turned by 180 degrees
+    float *gradient;               // as forward
+    float *bias, *bias_gradient;   // [outputs]
+    float *slope, *slope_gradient; // [outputs]
+};
+
+struct job {
+    int size;
+    float *given;            // [size + 2 EDGE][size + 2 EDGE], zeros around
+    float *repeated;         // the same with its edges repeated
+    float *kept[LAYERS - 1]; // [size][size][CHANNELS], before PReLU
+    float *value[2];         // [size + 2 EDGE][size + 2 EDGE][CHANNELS], zeros around
+    float *slant[2];         // [size + 2 EDGE][size + 2 EDGE][WIDEST], zeros around: gradients
+    float *result;           // [size][size][RESULTS]
+    struct layer layer[LAYERS], shortcut;
+};
+
+/* ---- kernels ---- */
+
+/* Adds to PIXELS results in a row what k x k taps make of the input, whose first needed pixel is at x; row and stride are floats
+ * from one row to the next and from one pixel to the next. */
+INLINE void taps(vec *sum, const float *x, size_t row, const int stride, int inputs, const float *weights, const int k)
+{
+    for (int ky = 0; ky < k; ky++, x += row) {
+        for (int i = 0; i < inputs; i++, weights += k * LANES) {
+            vec w[LARGEST_KERNEL];
+#pragma GCC unroll 5
+            for (int kx = 0; kx < k; kx++) w[kx] = get(weights + kx * LANES);
+#pragma GCC unroll 20
+            for (int q = 0; q < PIXELS + k - 1; q++) {
+                vec v = spread(x[q * stride + i]);
+#pragma GCC unroll 5
+                for (int kx = 0; kx < k; kx++)
+                    if (q >= kx && q - kx < PIXELS) sum[q - kx] += v * w[kx];
+            }
+        }
+    }
+}
+
+INLINE size_t padded(const struct job *job, int y, int x)
+{
+    return (size_t) (y + EDGE) * (job->size + 2 * EDGE) + x + EDGE;
+}
+
+INLINE size_t plain(const struct job *job, int y, int x)
+{
+    return (size_t) y * job->size + x;
+}
+
+/* A convolution of the long way with the PReLU behind it. x is padded. */
+INLINE void hidden_forward(
+    const struct job *job, const struct layer *layer, const float *x, const int stride, const int k, float *kept, float *value)
+{
+    size_t row = (size_t) (job->size + 2 * EDGE) * stride;
+    for (int y = 0; y < job->size; y++)
+        for (int block = 0; block < CHANNELS; block += LANES)
+            for (int at_x = 0; at_x < job->size; at_x += PIXELS) {
+                vec sum[PIXELS], slope = get(layer->slope + block);
+                for (int p = 0; p < PIXELS; p++) sum[p] = get(layer->bias + block);
+                taps(sum, x + padded(job, y - k / 2, at_x - k / 2) * stride, row, stride, layer->inputs,
+                    layer->forward + (size_t) block * k * k * layer->inputs, k);
+                float *left = kept + plain(job, y, at_x) * CHANNELS + block,
+                      *next = value + padded(job, y, at_x) * CHANNELS + block;
+#pragma GCC unroll 16
+                for (int p = 0; p < PIXELS; p++) {
+                    *at(left + p * CHANNELS) = sum[p];
+                    *at(next + p * CHANNELS) = prelu(sum[p], slope);
+                }
+            }
+}
+
+/* The last convolution and the short way. */
+static void last_forward(const struct job *job, const float *x)
+{
+    const struct layer *last = &job->layer[LAYERS - 1];
+    int side = job->size + 2 * EDGE;
+    for (int y = 0; y < job->size; y++)
+        for (int block = 0; block < RESULTS; block += LANES)
+            for (int at_x = 0; at_x < job->size; at_x += PIXELS) {
+                vec sum[PIXELS];
+                for (int p = 0; p < PIXELS; p++) sum[p] = get(last->bias + block);
+                taps(sum, x + padded(job, y - LAST / 2, at_x - LAST / 2) * CHANNELS, (size_t) side * CHANNELS, CHANNELS, WIDTH,
+                    last->forward + (size_t) block * LAST * LAST * WIDTH, LAST);
+                taps(sum, job->repeated + padded(job, y - SHORT / 2, at_x - SHORT / 2), side, 1, 1,
+                    job->shortcut.forward + (size_t) block * SHORT * SHORT, SHORT);
+                float *result = job->result + plain(job, y, at_x) * RESULTS + block;
+#pragma GCC unroll 16
+                for (int p = 0; p < PIXELS; p++) *at(result + p * RESULTS) = sum[p];
+            }
+}
+
+/* From the gradient of a convolution's result to that of what went into the PReLU before it; also of that PReLU's slopes and of the
+ * bias before that, which are `before`'s. */
+INLINE void data_backward(const struct job *job, const struct layer *layer, const struct layer *before, const float *slant,
+    const int stride, const int k, const float *kept, float *result)
+{
+    size_t row = (size_t) (job->size + 2 * EDGE) * stride;
+    for (int y = 0; y < job->size; y++)
+        for (int block = 0; block < CHANNELS; block += LANES) {
+            vec slope = get(before->slope + block);
+            vec of_slope = get(before->slope_gradient + block), of_bias = get(before->bias_gradient + block);
+            for (int at_x = 0; at_x < job->size; at_x += PIXELS) {
+                vec sum[PIXELS];
+                for (int p = 0; p < PIXELS; p++) sum[p] = (vec){0};
+                taps(sum, slant + padded(job, y - k / 2, at_x - k / 2) * stride, row, stride, layer->outputs,
+                    layer->backward + (size_t) block * k * k * layer->outputs, k);
+                const float *z = kept + plain(job, y, at_x) * CHANNELS + block;
+                float *to = result + padded(job, y, at_x) * CHANNELS + block;
+#pragma GCC unroll 16
+                for (int p = 0; p < PIXELS; p++) {
+                    vec x = get(z + p * CHANNELS), g = choose(x > 0, sum[p], slope * sum[p]);
+                    of_slope += choose(x > 0, (vec){0}, x * sum[p]);
+                    of_bias += g;
+                    *at(to + p * CHANNELS) = g;
+                }
+            }
+            *at(before->slope_gradient + block) = of_slope;
+            *at(before->bias_gradient + block) = of_bias;
+        }
+}
+
+/* The part that `group` channels of the input from x on and `rows` rows have in the gradient of a kernel's row of taps. slant is
+ * where the first tap finds the gradient of its result. */
+INLINE void weight_taps(float *gradient, const float *x, size_t row, const float *slant, size_t slant_row, const int stride,
+    int rows, int size, const int group, const int k)
+{
+    vec sum[GROUP * 3 > GROUP_WIDE * 5 ? GROUP * 3 : GROUP_WIDE * 5];
+#pragma GCC unroll 24
+    for (int i = 0; i < group * k; i++) sum[i] = get(gradient + i * LANES);
+    for (int y = 0; y < rows; y++)
+        for (int q = 0; q < size; q++) {
+            const float *from = x + y * row + q * CHANNELS, *g = slant + y * slant_row + q * stride;
+            vec v[LARGEST_KERNEL];
+#pragma GCC unroll 5
+            for (int kx = 0; kx < k; kx++) v[kx] = get(g - kx * stride);
+#pragma GCC unroll 8
+            for (int i = 0; i < group; i++) {
+                vec s = spread(from[i]);
+#pragma GCC unroll 5
+                for (int kx = 0; kx < k; kx++) sum[i * k + kx] += s * v[kx];
+            }
+        }
+#pragma GCC unroll 24
+    for (int i = 0; i < group * k; i++) *at(gradient + i * LANES) = sum[i];
+}
+
+/* x is not padded: taps beyond its edges meet nothing. */
+INLINE void weight_backward(const struct job *job, const struct layer *layer, const float *x, const float *slant, const int stride,
+    const int k, const int group)
+{
+    size_t slant_row = (size_t) (job->size + 2 * EDGE) * stride;
+    for (int y = 0; y < job->size; y += STRIP)
+        for (int block = 0; block < stride; block += LANES)
+            for (int ky = 0; ky < k; ky++)
+                for (int i = 0; i < WIDTH; i += group)
+                    weight_taps(layer->gradient + ((size_t) block / LANES * k * WIDTH + ky * WIDTH + i) * k * LANES,
+                        x + plain(job, y, 0) * CHANNELS + i, (size_t) job->size * CHANNELS,
+                        slant + padded(job, y + k / 2 - ky, k / 2) * stride + block, slant_row, stride, STRIP, job->size, group, k);
+}
+
+/* The same for a padded picture of one channel. */
+INLINE void weight_backward_luma(
+    const struct job *job, const struct layer *layer, const float *x, const float *slant, const int stride, const int k)
+{
+    for (int block = 0; block < stride; block += LANES)
+        for (int ky = 0; ky < k; ky++) {
+            float *gradient = layer->gradient + (size_t) (block / LANES * k + ky) * k * LANES;
+            vec sum[LARGEST_KERNEL];
+#pragma GCC unroll 5
+            for (int kx = 0; kx < k; kx++) sum[kx] = get(gradient + kx * LANES);
+            for (int y = 0; y < job->size; y++) {
+                const float *from = x + padded(job, y + ky - k / 2, -k / 2), *g = slant + padded(job, y, 0) * stride + block;
+                for (int p = 0; p < job->size; p++) {
+                    vec v = get(g + p * stride);
+#pragma GCC unroll 5
+                    for (int kx = 0; kx < k; kx++) sum[kx] += spread(from[p + kx]) * v;
+                }
+            }
+#pragma GCC unroll 5
+            for (int kx = 0; kx < k; kx++) *at(gradient + kx * LANES) = sum[kx];
+        }
+}
+
+/* ---- a crop ---- */
+
+/* The loss of a crop, and its gradient by the result of the last convolution, which is left in slant[0]; by its bias too. share is
+ * what each number has in the loss: 1 / their number in all crops; alone: in this one. */
+static double loss_backward(struct job *job, const float *large, int squared, double share, double alone)
+{
+    int size = job->size;
+    for (int y = 0; y < size; y++) {
+        float *to = job->slant[0] + padded(job, y, 0) * RESULTS;
+        memset(to, 0, (size_t) size * RESULTS * sizeof(float));
+        for (int phase = 0; phase < PHASES; phase++) {
+            const float *from = large + (size_t) (y * SCALE + phase / SCALE) * size * SCALE + phase % SCALE;
+            for (int x = 0; x < size; x++) to[x * RESULTS + phase] = from[x * SCALE];
+        }
+    }
+    double total = 0;
+    float one = (float) share;
+    for (int y = 0; y < size; y++) {
+        vec sum = {0};
+        for (int i = 0; i < size * RESULTS; i += LANES) {
+            float *to = job->slant[0] + padded(job, y, 0) * RESULTS + i;
+            vec d = get(job->result + plain(job, y, 0) * RESULTS + i) - get(to), magnitude = choose(d > 0, d, -d);
+            sum += squared ? d * d : magnitude;
+            *at(to) = squared ? d : choose(d > 0, spread(one), choose(d < 0, spread(-one), (vec){0}));
+        }
+        for (int i = 0; i < LANES; i++) total += sum[i];
+    }
+    double root = sqrt(total * alone + 1e-7);
+    float factor = squared ? (float) (share / root) : 1;
+    float *bias_gradient = job->layer[LAYERS - 1].bias_gradient;
+    for (int y = 0; y < size; y++)
+        for (int block = 0; block < RESULTS; block += LANES) {
+            vec of_bias = get(bias_gradient + block);
+            for (int x = 0; x < size; x++) {
+                float *g = job->slant[0] + padded(job, y, x) * RESULTS + block;
+                *at(g) *= factor;
+                of_bias += get(g);
+            }
+            *at(bias_gradient + block) = of_bias;
+        }
+    return squared ? root * share / alone : total * share;
+}
+
+/* slant's other uses have CHANNELS to a pixel, so what lies around the picture differs: it is made zero again. */
+static void clear_edges(const struct job *job, float *x, int stride)
+{
+    int side = job->size + 2 * EDGE;
+    size_t row = (size_t) side * stride;
+    memset(x, 0, EDGE * row * sizeof(float));
+    memset(x + (side - EDGE) * row, 0, EDGE * row * sizeof(float));
+    for (int y = EDGE; y < side - EDGE; y++) {
+        memset(x + y * row, 0, (size_t) EDGE * stride * sizeof(float));
+        memset(x + (y + 1) * row - (size_t) EDGE * stride, 0, (size_t) EDGE * stride * sizeof(float));
+    }
+}
+
+static void take_luma(struct job *job, const float *small)
+{
+    int size = job->size;
+    for (int y = -EDGE; y < size + EDGE; y++)
+        for (int x = -EDGE; x < size + EDGE; x++) {
+            int near_y = y < 0 ? 0 : y >= size ? size - 1 : y, near_x = x < 0 ? 0 : x >= size ? size - 1 : x;
+            float value = small[plain(job, near_y, near_x)];
+            job->repeated[padded(job, y, x)] = value;
+            if (y == near_y && x == near_x) job->given[padded(job, y, x)] = value;
+        }
+}
+
+static void value_again(const struct job *job, int i)
+{
+    for (size_t p = 0; p < (size_t) job->size * job->size * CHANNELS; p += CHANNELS)
+        for (int block = 0; block < CHANNELS; block += LANES)
+            *at(job->value[0] + p + block) = prelu(get(job->kept[i] + p + block), get(job->layer[i].slope + block));
+}
+
+static double crop(struct job *job, const float *small, const float *large, int squared, double share, double alone)
+{
+    take_luma(job, small);
+    clear_edges(job, job->value[0], CHANNELS);
+    hidden_forward(job, &job->layer[0], job->given, 1, FIRST, job->kept[0], job->value[0]);
+    for (int i = 1; i < LAYERS - 1; i++)
+        hidden_forward(job, &job->layer[i], job->value[(i - 1) % 2], CHANNELS, 3, job->kept[i], job->value[i % 2]);
+    last_forward(job, job->value[(LAYERS - 2) % 2]);
+
+    float **slant = job->slant;
+    const struct layer *last = &job->layer[LAYERS - 1];
+    if (RESULTS != CHANNELS)
+        memset(slant[0], 0, (size_t) (job->size + 2 * EDGE) * (job->size + 2 * EDGE) * RESULTS * sizeof(float));
+    double loss = loss_backward(job, large, squared, share, alone);
+    weight_backward_luma(job, &job->shortcut, job->repeated, slant[0], RESULTS, SHORT);
+    value_again(job, LAYERS - 2);
+    weight_backward(job, last, job->value[0], slant[0], RESULTS, LAST, LAST == 3 ? GROUP : GROUP_WIDE);
+    data_backward(job, last, &job->layer[LAYERS - 2], slant[0], RESULTS, LAST, job->kept[LAYERS - 2], slant[1]);
+    if (RESULTS != CHANNELS) clear_edges(job, slant[0], CHANNELS);
+    for (int i = LAYERS - 2; i > 0; i--) {
+        float *from = slant[(LAYERS - 1 - i) % 2], *to = slant[(LAYERS - i) % 2];
+        value_again(job, i - 1);
+        weight_backward(job, &job->layer[i], job->value[0], from, CHANNELS, 3, GROUP);
+        data_backward(job, &job->layer[i], &job->layer[i - 1], from, CHANNELS, 3, job->kept[i - 1], to);
+    }
+    weight_backward_luma(job, &job->layer[0], job->given, slant[(LAYERS - 1) % 2], CHANNELS, FIRST);
+    return loss;
+}
+
+/* ---- the whole ---- */
+
+/* Gives out the parts of one piece of memory; from NULL, counts only. */
+struct store {
+    float *base;
+    size_t used;
+};
+
+static float *part(struct store *store, size_t floats)
+{
+    float *found = store->base ? store->base + store->used : NULL;
+    store->used += (floats + LANES - 1) / LANES * LANES;
+    return found;
+}
+
+static void lay_out_layer(struct store *store, struct layer *layer, int inputs, int outputs, int kernel)
+{
+    size_t in = (size_t) (inputs + LANES - 1) / LANES * LANES, out = (size_t) (outputs + LANES - 1) / LANES * LANES;
+    size_t area = (size_t) kernel * kernel;
+    *layer = (struct layer){.inputs = inputs, .outputs = outputs, .kernel = kernel};
+    layer->forward = part(store, area * out * inputs);
+    layer->backward = part(store, area * in * outputs);
+    layer->gradient = part(store, area * out * inputs);
+    layer->bias = part(store, out);
+    layer->bias_gradient = part(store, out);
+    layer->slope = part(store, out);
+    layer->slope_gradient = part(store, out);
+}
+
+/* Layers first, then pictures; the floats that are layers. */
+static size_t lay_out(struct store *store, struct job *job)
+{
+    for (int i = 0; i < LAYERS; i++)
+        lay_out_layer(store, &job->layer[i], i ? WIDTH : 1, i < LAYERS - 1 ? WIDTH : PHASES,
+            i == 0           ? FIRST
+            : i < LAYERS - 1 ? 3
+                             : LAST);
+    lay_out_layer(store, &job->shortcut, 1, PHASES, SHORT);
+    size_t layers = store->used, side = job->size + 2 * EDGE, area = (size_t) job->size * job->size;
+    job->given = part(store, side * side);
+    job->repeated = part(store, side * side);
+    for (int i = 0; i < LAYERS - 1; i++) job->kept[i] = part(store, area * CHANNELS);
+    for (int i = 0; i < 2; i++) {
+        job->value[i] = part(store, side * side * CHANNELS);
+        job->slant[i] = part(store, side * side * WIDEST);
+    }
+    job->result = part(store, area * RESULTS);
+    return layers;
+}
+
+/* Where the weight of an output, an input and a tap is in [outputs / LANES][kernel][inputs][kernel][LANES]. */
+static size_t place(int kernel, int inputs, int o, int i, int ky, int kx)
+{
+    return ((((size_t) (o / LANES) * kernel + ky) * inputs + i) * kernel + kx) * LANES + o % LANES;
+}
+
+static const float *read_kernel(struct layer *layer, const float *from)
+{
+    int k = layer->kernel;
+    for (int o = 0; o < layer->outputs; o++)
+        for (int i = 0; i < layer->inputs; i++)
+            for (int ky = 0; ky < k; ky++)
+                for (int kx = 0; kx < k; kx++, from++) {
+                    layer->forward[place(k, layer->inputs, o, i, ky, kx)] = *from;
+                    layer->backward[place(k, layer->outputs, i, o, k - 1 - ky, k - 1 - kx)] = *from;
+                }
+    return from;
+}
+
+static float *write_kernel(const struct layer *layer, float *to)
+{
+    int k = layer->kernel;
+    for (int o = 0; o < layer->outputs; o++)
+        for (int i = 0; i < layer->inputs; i++)
+            for (int ky = 0; ky < k; ky++)
+                for (int kx = 0; kx < k; kx++) *to++ = layer->gradient[place(k, layer->inputs, o, i, ky, kx)];
+    return to;
+}
+
+static const float *read_vector(float *to, const float *from, int n)
+{
+    memcpy(to, from, n * sizeof(float));
+    return from + n;
+}
+
+static float *write_vector(float *to, const float *from, int n)
+{
+    memcpy(to, from, n * sizeof(float));
+    return to + n;
+}
+
+/* Bytes of scratch memory that ladder_gradients needs for crops of size x size. */
+size_t ladder_scratch(int size)
+{
+    struct store store = {0};
+    struct job job = {.size = size};
+    lay_out(&store, &job);
+    return (store.used + LANES) * sizeof(float);
+}
+
+/* The loss of `batch` crops: small is [batch][size][size], large [batch][SCALE size][SCALE size]; the mean absolute error, or, when
+ * squared, the mean of the crops' root mean square errors. parameters has for each convolution its kernel [out][in][k][k], its bias
+ * and, but for the last, the slopes behind it; then the short way's kernel; gradients gets the same. size is a multiple of 16. */
+double ladder_gradients(const float *parameters, float *gradients, const float *small, const float *large, int size, int batch,
+    int squared, void *scratch)
+{
+    struct store store = {.base = (float *) (((uintptr_t) scratch + sizeof(vec) - 1) / sizeof(vec) * sizeof(vec))};
+    struct job job = {.size = size};
+    size_t layers = lay_out(&store, &job);
+    memset(store.base, 0, layers * sizeof(float));
+    size_t around = (size_t) (size + 2 * EDGE) * (size + 2 * EDGE);
+    memset(job.given, 0, around * sizeof(float));
+    for (int i = 0; i < 2; i++) {
+        memset(job.value[i], 0, around * CHANNELS * sizeof(float));
+        memset(job.slant[i], 0, around * WIDEST * sizeof(float));
+    }
+    for (int i = 0; i < LAYERS; i++) {
+        parameters = read_kernel(&job.layer[i], parameters);
+        parameters = read_vector(job.layer[i].bias, parameters, job.layer[i].outputs);
+        if (i < LAYERS - 1) parameters = read_vector(job.layer[i].slope, parameters, WIDTH);
+    }
+    read_kernel(&job.shortcut, parameters);
+
+    double loss = 0, alone = 1.0 / ((double) size * size * PHASES), share = alone / batch;
+    for (int n = 0; n < batch; n++)
+        loss += crop(&job, small + (size_t) n * size * size, large + (size_t) n * size * size * PHASES, squared, share, alone);
+
+    for (int i = 0; i < LAYERS; i++) {
+        gradients = write_kernel(&job.layer[i], gradients);
+        gradients = write_vector(gradients, job.layer[i].bias_gradient, job.layer[i].outputs);
+        if (i < LAYERS - 1) gradients = write_vector(gradients, job.layer[i].slope_gradient, WIDTH);
+    }
+    write_kernel(&job.shortcut, gradients);
+    return loss;
+}
