@@ -52,6 +52,13 @@ uint32_t cpu_detect(void)
     return CPU_NEON; /* part of the architecture's base */
 }
 
+#elif defined(__wasm_simd128__)
+
+uint32_t cpu_detect(void)
+{
+    return CPU_SIMD128; /* the module would not have been loaded */
+}
+
 #else
 
 uint32_t cpu_detect(void)
@@ -108,7 +115,7 @@ int cpu_parse_mask(const char *text, uint32_t *mask)
 
 const char *cpu_best_name(uint32_t flags)
 {
-    return flags & CPU_AVX512 ? "avx512" : flags & CPU_AVX2 ? "avx2" : flags & CPU_NEON ? "neon" : "c";
+    return flags & CPU_AVX512 ? "avx512" : flags & CPU_AVX2 ? "avx2" : flags & CPU_NEON ? "neon" : flags & CPU_SIMD128 ? "simd128" : "c";
 }
 
 /* Linux: the first "model name" (x86) or "Model" (boards) line of /proc/cpuinfo. */

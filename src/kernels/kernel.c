@@ -12,7 +12,11 @@
         .rows = &rows_##isa_, .pixels = &pixels_##isa_, .planes = &planes_##isa_, \
     };
 
+#if defined(__wasm_simd128__)
+KERNEL_SET(simd128, 4) /* a WebAssembly module either has these instructions or does not load: there is no other set to choose */
+#else
 KERNEL_SET(c, 4)
+#endif
 #if defined(__x86_64__)
 KERNEL_SET(avx2, 8)
 KERNEL_SET(avx512, 16)
@@ -20,7 +24,7 @@ KERNEL_SET(avx512, 16)
 KERNEL_SET(neon, 4)
 #endif
 
-/* Best first; the C set needs no flag and ends the list. */
+/* Best first; the set that needs no flag ends the list. */
 static const struct {
     uint32_t flag;
     const struct kernel_set *set;
@@ -31,7 +35,11 @@ static const struct {
 #elif defined(__aarch64__)
     { CPU_NEON, &kernel_set_neon },
 #endif
+#if defined(__wasm_simd128__)
+    { 0, &kernel_set_simd128 },
+#else
     { 0, &kernel_set_c },
+#endif
 };
 
 const struct kernel_set *kernel_set_for(uint32_t cpu_flags)

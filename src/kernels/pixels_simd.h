@@ -211,6 +211,57 @@ SIMD_INLINE void vu_zip(vu first, vu second, vu *v0, vu *v1)
     *v0 = vzip1q_u32(first, second);
     *v1 = vzip2q_u32(first, second);
 }
+#elif defined(__wasm_simd128__)
+#define PIXELS_SHUFFLE 1
+typedef uint32_t vu __attribute__((vector_size(16)));
+SIMD_INLINE vu vu_load(const void *p, const int per)
+{
+    vu v = {0, 0, 0, 0};
+    memcpy(&v, p, (size_t) per * 4);
+    return v;
+}
+SIMD_INLINE void vu_store(void *p, vu v, const int per)
+{
+    memcpy(p, &v, (size_t) per * 4);
+}
+SIMD_INLINE vu vu_shuffle(vu v, const uint8_t mask[16])
+{
+    return (vu) wasm_i8x16_swizzle((v128_t) v, wasm_v128_load(mask));
+}
+SIMD_INLINE vu vu_or_shifted(vu v, vu w, const int bits)
+{
+    return v | w << (uint32_t) bits;
+}
+SIMD_INLINE vu vu_low_half(vu v)
+{
+    return v & 0xffff;
+}
+SIMD_INLINE vu vu_high_half(vu v)
+{
+    return v >> 16;
+}
+SIMD_INLINE vf vu_to_float(vu v)
+{
+    return (vf) wasm_f32x4_convert_i32x4((v128_t) v);
+}
+SIMD_INLINE vu vu_from_float(vf v) /* from 0 to 65535: the addition rounds, and leaves the result in the low bits */
+{
+    return (vu) (v + vf_set1(0x1.8p23f)) & 0xffff;
+}
+SIMD_INLINE int vf_count_nan(vf v)
+{
+    return __builtin_popcount(wasm_i32x4_bitmask((v128_t) (v != v)));
+}
+SIMD_INLINE void vu_unzip(vu v0, vu v1, vu *first, vu *second)
+{
+    *first = __builtin_shufflevector(v0, v1, 0, 2, 4, 6);
+    *second = __builtin_shufflevector(v0, v1, 1, 3, 5, 7);
+}
+SIMD_INLINE void vu_zip(vu first, vu second, vu *v0, vu *v1)
+{
+    *v0 = __builtin_shufflevector(first, second, 0, 4, 1, 5);
+    *v1 = __builtin_shufflevector(first, second, 2, 6, 3, 7);
+}
 #endif
 
 #endif

@@ -111,6 +111,38 @@ SIMD_INLINE bool vbytes_is_zero(vbytes v)
 {
     return vmaxvq_u8(v) == 0;
 }
+#elif defined(__wasm_simd128__)
+#define PLANES_VECTOR 16
+SIMD_INLINE vu vu_load8(const uint8_t *p)
+{
+    return (vu) wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)));
+}
+SIMD_INLINE vu vu_load16(const uint16_t *p)
+{
+    return (vu) wasm_u32x4_load16x4(p);
+}
+SIMD_INLINE void vu_store8(uint8_t *p, vu v)
+{
+    const v128_t halves = wasm_u16x8_narrow_i32x4((v128_t) v, (v128_t) v);
+    wasm_v128_store32_lane(p, wasm_u8x16_narrow_i16x8(halves, halves), 0);
+}
+SIMD_INLINE void vu_store16(uint16_t *p, vu v)
+{
+    wasm_v128_store64_lane(p, wasm_u16x8_narrow_i32x4((v128_t) v, (v128_t) v), 0);
+}
+typedef v128_t vbytes;
+SIMD_INLINE vbytes vbytes_zero(void)
+{
+    return wasm_i32x4_splat(0);
+}
+SIMD_INLINE vbytes vbytes_add_difference(vbytes sum, const uint8_t *a, const uint8_t *b)
+{
+    return wasm_v128_or(sum, wasm_v128_xor(wasm_v128_load(a), wasm_v128_load(b)));
+}
+SIMD_INLINE bool vbytes_is_zero(vbytes v)
+{
+    return !wasm_v128_any_true(v);
+}
 #endif
 
 #endif

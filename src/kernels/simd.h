@@ -72,7 +72,7 @@ SIMD_INLINE __m256i simd_lanes(int count)
 }
 SIMD_INLINE vf vf_load_part(const float *p, int count) { return _mm256_maskload_ps(p, simd_lanes(count)); }
 SIMD_INLINE void vf_store_part(float *p, vf v, int count) { _mm256_maskstore_ps(p, simd_lanes(count), v); }
-#else /* four lanes by the compiler's vectors: NEON, SSE2, anything */
+#else /* four lanes by the compiler's vectors: NEON, WebAssembly, SSE2, anything */
 #define VL 4
 #if defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -82,6 +82,14 @@ SIMD_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 SIMD_INLINE vf vf_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
 SIMD_INLINE vf vf_sqrt(vf a) { return vsqrtq_f32(a); }
 SIMD_INLINE vf vf_round(vf a) { return vrndnq_f32(a); }
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#define VREGS 16 /* what most processors below have */
+typedef float vf __attribute__((vector_size(16)));
+SIMD_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
+SIMD_INLINE vf vf_fnma(vf a, vf b, vf c) { return c - a * b; }
+SIMD_INLINE vf vf_sqrt(vf a) { return (vf) wasm_f32x4_sqrt((v128_t) a); }
+SIMD_INLINE vf vf_round(vf a) { return (vf) wasm_f32x4_nearest((v128_t) a); }
 #else
 #include <math.h>
 #define VREGS 16
@@ -101,14 +109,21 @@ SIMD_INLINE vf vf_sub(vf a, vf b) { return a - b; }
 SIMD_INLINE vf vf_mul(vf a, vf b) { return a * b; }
 SIMD_INLINE vf vf_div(vf a, vf b) { return a / b; }
 SIMD_INLINE vf simd_blend(vi mask, vf yes, vf no) { return (vf) (((vi) yes & mask) | ((vi) no & ~mask)); }
+#if defined(__wasm_simd128__)
+SIMD_INLINE vf vf_max(vf a, vf b) { return (vf) wasm_f32x4_pmax((v128_t) b, (v128_t) a); }
+SIMD_INLINE vf vf_min(vf a, vf b) { return (vf) wasm_f32x4_pmin((v128_t) b, (v128_t) a); }
+/* The sum has n in its lowest bits; what stands above them is shifted out. */
+SIMD_INLINE vf vf_pow2(vf n) { return (vf) (((vi) (n + vf_set1(0x1.8p23f)) + 127) << 23); }
+#else
 SIMD_INLINE vf vf_max(vf a, vf b) { return simd_blend((vi) (a > b), a, b); }
 SIMD_INLINE vf vf_min(vf a, vf b) { return simd_blend((vi) (a < b), a, b); }
-SIMD_INLINE vf vf_select_lt0(vf x, vf if_lt, vf if_not) { return simd_blend((vi) (x < vf_zero()), if_lt, if_not); }
 SIMD_INLINE vf vf_pow2(vf n)
 {
     const vi i = { (int32_t) n[0], (int32_t) n[1], (int32_t) n[2], (int32_t) n[3] };
     return (vf) ((i + 127) << 23);
 }
+#endif
+SIMD_INLINE vf vf_select_lt0(vf x, vf if_lt, vf if_not) { return simd_blend((vi) (x < vf_zero()), if_lt, if_not); }
 SIMD_INLINE vf vf_load_part(const float *p, int count) { vf v = vf_zero(); for (int i = 0; i < count; i++) v[i] = p[i]; return v; }
 SIMD_INLINE void vf_store_part(float *p, vf v, int count) { for (int i = 0; i < count; i++) p[i] = v[i]; }
 #endif

@@ -155,7 +155,7 @@ bool chain_fits(const struct chain *chain, const struct chain_params *p)
            c->network == p->network && c->scale == p->scale && c->out_w == p->out_w && c->out_h == p->out_h &&
            c->studio == p->studio && c->plugins == p->plugins && c->n_plugins == p->n_plugins && c->ensemble == p->ensemble &&
            c->feather_tile == p->feather_tile && c->overlap == p->overlap && c->threads == p->threads &&
-           c->cpu_flags == p->cpu_flags;
+           c->cpu_flags == p->cpu_flags && !memcmp(c->share, p->share, sizeof c->share);
 }
 
 /* ---- stages ---- */

@@ -34,6 +34,7 @@ struct stage {
     bool exact;                /* bounded field: any rectangle by itself; else whole, or feathered tiles */
     int tile, overlap;         /* feathered: core and overlap of a tile in input pixels; tile 0: whole */
     struct resampler *colour;  /* luma networks on colour pictures: what R, G, B are enlarged by */
+    float share[3];            /* of R, G, B in brightness */
     /* STAGE_RESAMPLE */
     struct resampler *resampler;
     /* STAGE_PLUGIN */
@@ -57,6 +58,7 @@ struct chain_params {
     int feather_tile, overlap; /* for networks with an unbounded field; feather_tile 0: whole */
     int threads;               /* of a worker's pool */
     uint32_t cpu_flags;
+    float share[3];            /* of R, G, B in the brightness that luma networks are given; all 0: BT.601's */
 };
 
 struct chain {

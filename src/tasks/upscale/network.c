@@ -231,21 +231,33 @@ void network_close(struct network **network)
     core_free(n);
 }
 
-int network_open(const char *path, struct pool *pool, uint32_t cpu_flags, struct network **out, struct fm_error *error)
+int network_understand(
+    struct graph *graph, const char *path, struct pool *pool, uint32_t cpu_flags, struct network **out, struct fm_error *error)
 {
     *out = NULL;
     struct network *n = core_calloc(1, sizeof *n);
-    if (!n) return core_fail_nomem(error, sizeof *n);
+    if (!n) {
+        graph_destroy(&graph);
+        return core_fail_nomem(error, sizeof *n);
+    }
+    n->graph = graph;
     const char *slash = strrchr(path, '/');
     snprintf(n->name, sizeof n->name, "%.*s", (int) sizeof n->name - 1, slash ? slash + 1 : path);
     char *dot = strrchr(n->name, '.');
     if (dot && (!strcmp(dot, ".onnx") || !strcmp(dot, ".param") || !strcmp(dot, ".bin"))) *dot = 0;
-    int code = model_load(path, &n->graph, error);
-    if (code == FM_OK) code = find_channels(n, error);
+    int code = find_channels(n, error);
     if (code == FM_OK) code = find_scale(n, error);
     if (code == FM_OK) code = find_range(n, pool, cpu_flags, error);
     if (code == FM_OK) say(n);
     if (code < 0) network_close(&n);
     *out = n;
     return code;
+}
+
+int network_open(const char *path, struct pool *pool, uint32_t cpu_flags, struct network **out, struct fm_error *error)
+{
+    *out = NULL;
+    struct graph *graph;
+    const int code = model_load(path, &graph, error);
+    return code < 0 ? code : network_understand(graph, path, pool, cpu_flags, out, error);
 }

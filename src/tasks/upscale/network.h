@@ -31,6 +31,8 @@ struct network {
 
 /* Opens and understands. FM_ERR_UNSUPPORTED when it is no network of one picture in and a larger (or equal) one out. */
 int network_open(const char *path, struct pool *pool, uint32_t cpu_flags, struct network **out, struct fm_error *error);
+/* The same for a graph that was imported already, which is the network's from here on, also on failure. */
+int network_understand(struct graph *graph, const char *path, struct pool *pool, uint32_t cpu_flags, struct network **out, struct fm_error *error);
 void network_close(struct network **network); /* accepts NULL contents, sets NULL */
 
 static inline int network_channels(const struct network *n)

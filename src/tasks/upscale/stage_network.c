@@ -116,6 +116,8 @@ int stage_network_prepare(struct stage *s, const struct chain_params *params, st
     const struct network *n = s->network;
     const struct prepare_options options = {.threads = params->threads, .cpu_flags = params->cpu_flags, .regions = true};
     int w = s->in_w, h = s->in_h;
+    const bool given = params->share[0] != 0 || params->share[1] != 0 || params->share[2] != 0;
+    memcpy(s->share, given ? params->share : luma_weight, sizeof s->share);
     s->ensemble = params->ensemble;
     for (int turned = 0; turned < (s->ensemble ? 2 : 1); turned++) {
         const struct fm_tensor in = network_input(n, network_frame(n, turned ? h : w), network_frame(n, turned ? w : h));
@@ -304,11 +306,11 @@ static int run_feathered(const struct stage *s, struct stage_work *w, const stru
     return FM_OK;
 }
 
-static void brightness(const struct window *rgb, float *luma)
+static void brightness(const struct window *rgb, const float share[3], float *luma)
 {
     const size_t n = window_plane(rgb);
-    const float *r = rgb->data, *g = r + n, *b = g + n;
-    for (size_t i = 0; i < n; i++) luma[i] = luma_weight[0] * r[i] + luma_weight[1] * g[i] + luma_weight[2] * b[i];
+    const float *r = rgb->data, *g = r + n, *b = g + n, of_r = share[0], of_g = share[1], of_b = share[2];
+    for (size_t i = 0; i < n; i++) luma[i] = of_r * r[i] + of_g * g[i] + of_b * b[i];
 }
 
 int stage_network_run(const struct stage *s, struct stage_work *w, struct pool *pool, uint32_t cpu_flags, const struct window *in,
@@ -320,7 +322,7 @@ int stage_network_run(const struct stage *s, struct stage_work *w, struct pool *
     if (only_luma) {
         if (window_reserve(&w->luma, in->at, 1) < 0 || window_reserve(&w->bright, out->at, 1) < 0)
             return core_fail_nomem(error, plane_bytes(out->at, 1));
-        brightness(in, w->luma.data);
+        brightness(in, s->share, w->luma.data);
         from = &w->luma;
         to = &w->bright;
     }
@@ -333,8 +335,9 @@ int stage_network_run(const struct stage *s, struct stage_work *w, struct pool *
     if (code < 0) return core_fail_nomem(error, 0);
     const size_t n = window_plane(out);
     float *r = out->data, *g = r + n, *b = g + n;
+    const float *bright = w->bright.data, of_r = s->share[0], of_g = s->share[1], of_b = s->share[2];
     for (size_t i = 0; i < n; i++) {
-        const float more = w->bright.data[i] - (luma_weight[0] * r[i] + luma_weight[1] * g[i] + luma_weight[2] * b[i]);
+        const float more = bright[i] - (of_r * r[i] + of_g * g[i] + of_b * b[i]);
         r[i] += more;
         g[i] += more;
         b[i] += more;

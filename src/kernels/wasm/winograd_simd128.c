@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#define KERNEL_ISA simd128
+#include "kernels/winograd.tpl.h"
