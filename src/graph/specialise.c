@@ -17,7 +17,7 @@
 #define FOLD_RATIO 8
 #define FOLD_FREE ((size_t) 1 << 20)
 #define FOLD_TOTAL ((size_t) 64 << 20)
-#define FOLD_TOTAL_MAX ((size_t) 4 << 30)
+#define FOLD_TOTAL_MAX (SIZE_MAX > UINT32_MAX ? (size_t) ((uint64_t) 4 << 30) : (size_t) 1 << 30)
 #define FOLD_STEPS ((int64_t) 1 << 28)
 /* Unaligned constants up to this size are copied once for good: shapes, axes, scalars. Larger ones only while they are read. */
 #define SMALL_CONSTANT ((size_t) 64 << 10)
