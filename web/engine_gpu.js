@@ -15,7 +15,7 @@ import { Renderer } from './renderer.js';
  * @property {typeof globalThis.fetch} [fetch]
  * @property {(reason: string) => void} onlost
  * @property {(times: import('./renderer.js').Times) => void} ontimes
- * @property {(fault: string) => void} onverdict
+ * @property {(fault: string, tag: number) => void} onverdict
  * @property {(fault: string) => void} onfault
  */
 
@@ -88,7 +88,7 @@ export class GpuEngine {
     const { device } = this.#gpu, faults = /** @type {string[]} */ ([]);
     try {
       const pipelines = await this.#renderer.prepare(plan, form);
-      const { good, difference } = await selfTest(device, plan, form, typeof VideoFrame === 'undefined' ? undefined : pipelines);
+      const { good, difference } = await selfTest(device, plan, form, pipelines.source === 'external' && typeof VideoFrame === 'undefined' ? undefined : pipelines);
       if (!good) faults.push(`the self-test failed in ${form}, by ${difference} of 255`);
     } catch (reason) {
       faults.push(`${form}: ${/** @type {any} */ (reason)?.message ?? reason}`);

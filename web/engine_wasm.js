@@ -99,7 +99,7 @@ export class WasmEngine {
       this.size = { width, height, outWidth: out.width, outHeight: out.height };
       const total = performance.now() - start;
       this.#options.ontimes({ total, network: out.ms ?? total, blit: NaN, exact: false });
-      if (check) this.#options.onverdict(mean > 6 && meanOf(out.data) < mean / 10 ? 'black result' : '');
+      if (check) this.#options.onverdict(mean > 6 && meanOf(out.data) < mean / 10 ? 'black result' : '', check);
     }, (/** @type {any} */ reason) => {
       this.#busy = false;
       if (!this.#gone) this.#options.onfault(String(reason?.message ?? reason));

@@ -156,6 +156,12 @@ export class Monitor {
     this.#skips = this.#seen = 0;
   }
 
+  /** A step could not be taken. @param {boolean} rarely it is to be tried more rarely */
+  failed(rarely) {
+    this.#since = this.#clock();
+    if (rarely) this.#calm = Math.min(this.#calm * 2, this.#rules.patience);
+  }
+
   /** The step that should be taken now; null: stay. The caller says moved() when it has done so. @returns {Change|null} */
   decide() {
     const now = this.#clock(), { down, up, pause, few } = this.#rules, n = this.#costs.length, step = this.#step;

@@ -1,51 +1,31 @@
 // SPDX-License-Identifier: MIT
 // The player: joins a source of frames, an engine that draws them and the canvas over the video, and decides at every moment whether the
 // canvas may be seen. Whatever is off, the plain video is what the viewer sees.
-import { colourOf } from './colour.js';
+import { FrameLoop } from './loop.js';
 import { costOf, firstRung, ladderOf } from './models.js';
 import { Monitor } from './monitor.js';
+import { openEngine, openSource, watchBattery } from './open.js';
 import { Screen } from './screen.js';
-import { ElementSource } from './source_element.js';
-import { Overlay } from './stats.js';
+import { gather, Overlay } from './stats.js';
 
 /**
  * @typedef {import('./renderer.js').Frame} Frame
  * @typedef {'starting'|'running'|'paused'|'passthrough'} State
  * @typedef {import('./engine_gpu.js').GpuEngine|import('./engine_wasm.js').WasmEngine} Engine
  * @typedef {{start: (onframe: (frame: Frame) => void) => void, stop: () => void, wants: string, shown?: number, again?: () => void}} Source
- *
- * @typedef {object} Options
- * @property {'auto'|string|URL|object|(string|URL|object)[]} [model] a network, or a ladder of them, best first
- * @property {'element'|'decoded'} [mode] frames as the element shows them, or all of them by WebCodecs
- * @property {'auto'|'webgpu'|'wasm'|'none'} [backend]
- * @property {string|URL} [models] the folder of the plans
- * @property {boolean} [stats] shows the overlay
- * @property {'auto'|boolean} [battery] saves power: auto: while a battery is being used
- * @property {number|null} [compare] left of this share of the width the plain video stays
- * @property {number} [maxRatio] the most that networks which take any ratio enlarge
- * @property {GPUPowerPreference} [power]
- * @property {typeof globalThis.fetch} [fetch]
- * @property {{base?: string|URL, threads?: number}} [wasm]
- * @property {Partial<import('./monitor.js').Rules>} [rules] of the deadline monitor
- * @property {Faults} [faults]
- * @property {(event: CustomEvent) => void} [onevent] gets every event
- *
- * @typedef {object} Faults made on purpose, so that a page can see what happens then
- * @property {number} [delay] ms that every frame seems to take longer
- * @property {boolean} [black] results are black
+ * @typedef {import('./index.js').Options} Options
+ * @typedef {import('./index.js').Faults} Faults
  */
 
-const CHECK_EVERY = 1000, SETTLE = 200, LOSSES = 4, LOSS_WINDOW = 60000;
+const LOSSES = 4, LOSS_WINDOW = 60000;
 
 export class Player extends EventTarget {
   #video; #options; #ladder; #monitor; #screen; #overlay = /** @type {Overlay|null} */ (null);
   #engine = /** @type {Engine|null} */ (null); #source = /** @type {Source|null} */ (null); #state = /** @type {State} */ ('starting'); #reason = '';
   #turn = 0; #gone = false; #stop = new AbortController(); #timer = 0; #retry = 0; #again = 0;
-  // why the plain video is shown: for good, because of this medium, because of its colours
-  #final = ''; #mediaWhy = ''; #colourWhy = ''; #trusted = false; #changing = false; #losses = /** @type {number[]} */ ([]);
-  #colour = colourOf(null, 0, 0); #colourKey = ''; #sizeKey = ''; #drawing = /** @type {import('./renderer.js').Drawing} */ ({}); #viewAt = -1e9;
-  #last = { now: 0, time: 0, shown: 0 }; #checkedAt = -1e9; #verdicts = 0;
-  #count = { drawn: 0, dropped: 0, before: 0, at: 0, fps: NaN, main: NaN, network: NaN, blit: NaN };
+  // why the plain video is shown: for good, because of this medium
+  #final = ''; #mediaWhy = ''; #trusted = false; #changing = false; #losses = /** @type {number[]} */ ([]);
+  #verdicts = 0; #loop; #saver = false;
   /** Made on purpose; may be changed at any time. @type {Faults} */
   faults;
 
@@ -56,10 +36,19 @@ export class Player extends EventTarget {
     this.#video = video;
     this.#options = options;
     this.faults = options.faults ?? {};
+    this.#saver = options.battery === true;
     this.#ladder = ladderOf(options.model ?? 'auto', options.models);
     this.#monitor = this.#newMonitor();
     this.#screen = new Screen(video, () => this.#viewChanged());
     this.#screen.compare = options.compare ?? null;
+    const player = this;
+    this.#loop = new FrameLoop(video, this.#screen, this.#monitor, {
+      get faults() { return player.faults; },
+      settle: () => this.#settle(),
+      change: (step, reason) => this.#change(step, reason),
+      resized: (first) => this.#newSize(first),
+      later: () => this.#redrawIn(30),
+    }, options.maxRatio);
     if (options.stats) this.#overlay = new Overlay(this.#screen.canvas);
     this.#listen();
     this.#timer = /** @type {any} */ (setInterval(() => this.#second(), 1000));
@@ -79,8 +68,9 @@ export class Player extends EventTarget {
   set model(model) {
     this.#ladder = ladderOf(model, this.#options.models);
     this.#options = { ...this.#options, model };
-    this.#monitor = this.#newMonitor();
+    this.#loop.monitor = this.#monitor = this.#newMonitor();
     this.#changing = false;
+    this.#verdicts = 0;
     if (this.#engine?.backend === 'webgpu' && !this.#final) this.#change(this.#monitor.step, 'chosen');
     else this.#restart();
   }
@@ -89,7 +79,8 @@ export class Player extends EventTarget {
     const { videoWidth, videoHeight } = this.#video, pixels = (videoWidth || 1280) * (videoHeight || 720) * 30;
     const start = firstRung(this.#ladder, (this.#options.model ?? 'auto') !== 'auto', pixels, this.#engine?.software ?? false);
     const monitor = new Monitor(this.#ladder.map((r) => r.cost || 1), start, { rules: this.#options.rules });
-    monitor.setSaver(this.#options.battery === true);
+    monitor.setSaver(this.#saver);
+    monitor.setRate(this.#video.playbackRate);
     return monitor;
   }
 
@@ -100,21 +91,12 @@ export class Player extends EventTarget {
     on(video, 'emptied', () => this.#newMedia());
     for (const name of ['play', 'pause', 'ended', 'enterpictureinpicture', 'leavepictureinpicture']) on(video, name, () => { this.#settle(); this.#redraw(); });
     on(video, 'ratechange', () => this.#monitor.setRate(video.playbackRate));
-    on(video, 'seeked', () => { this.#last.now = 0; this.#monitor.forget(); });
+    on(video, 'seeked', () => this.#loop.interrupted());
     on(page, 'visibilitychange', () => {
-      this.#last.now = 0;
-      this.#monitor.forget();
+      this.#loop.interrupted();
       if (!page.hidden) this.#redraw();
     });
-    const { battery = 'auto' } = this.#options;
-    const ask = /** @type {any} */ (navigator).getBattery;
-    if (battery === 'auto' && ask)
-      ask.call(navigator).then((/** @type {any} */ b) => {
-        const look = () => this.#monitor.setSaver(!b.charging && b.level < 1);
-        look();
-        on(b, 'chargingchange', look);
-        on(b, 'levelchange', look);
-      }, () => {});
+    if ((this.#options.battery ?? 'auto') === 'auto') watchBattery((on) => { this.#saver = on; this.#monitor.setSaver(on); }, signal);
   }
 
   /** @param {string} name @param {object} detail */
@@ -129,6 +111,7 @@ export class Player extends EventTarget {
   async #begin() {
     const turn = ++this.#turn, { backend = 'auto' } = this.#options, stale = () => turn !== this.#turn || this.#gone;
     this.#final = '';
+    this.#ladder = ladderOf(this.#options.model ?? 'auto', this.#options.models);
     if (this.#video.mediaKeys) this.#mediaWhy = 'the video is protected (DRM)';
     this.#settle();
     if (backend === 'none') return this.#giveUp('switched off');
@@ -162,21 +145,13 @@ export class Player extends EventTarget {
   async #open(kind, stale) {
     const { power, fetch, wasm } = this.#options, video = this.#video, turn = this.#turn;
     const mine = (/** @type {(...a: any[]) => void} */ f) => (/** @type {any[]} */ ...a) => { if (turn === this.#turn && !this.#gone) f(...a); };
-    const common = { canvas: this.#screen.canvas, fetch, onlost: mine((reason) => this.#lost(reason)), ontimes: mine((t) => this.#took(t)),
-      onverdict: mine((fault) => this.#judged(fault)), onfault: mine((fault) => this.#fault(fault)) };
-    /** @type {Engine} */
-    let engine;
-    if (kind === 'webgpu') {
-      engine = await (await import('./engine_gpu.js')).GpuEngine.open({ ...common, power });
-    } else {
-      const { WasmEngine } = await import('./engine_wasm.js'), why = WasmEngine.whyNot(video.videoWidth, video.videoHeight);
-      if (why) throw new Error(why);
-      engine = await WasmEngine.open({ ...common, ...wasm });
-    }
+    const common = { canvas: this.#screen.canvas, fetch, onlost: mine((reason) => this.#lost(reason)), ontimes: mine((t) => this.#loop.took(t)),
+      onverdict: mine((fault, tag) => { if (tag === this.#loop.epoch) this.#judged(fault); }), onfault: mine((fault) => this.#fault(fault)) };
+    const engine = await openEngine(kind, { ...common, power, ...wasm }, video);
     if (stale()) return engine.destroy();
-    this.#engine = engine;
+    this.#engine = this.#loop.engine = engine;
     if (kind === 'wasm') this.#ladder = this.#ladder.slice(-1);
-    this.#monitor = this.#newMonitor();
+    this.#loop.monitor = this.#monitor = this.#newMonitor();
     // the first that works, from where we begin down
     let fault;
     for (let step = this.#monitor.step; step < this.#ladder.length; step++) {
@@ -191,31 +166,22 @@ export class Player extends EventTarget {
   }
 
   #startSource() {
-    const element = () => {
-      this.#source = new ElementSource(this.#video);
-      this.#source.start((frame) => this.#frame(frame));
-    };
-    if (this.#options.mode !== 'decoded') return element();
-    const turn = this.#turn, instead = (/** @type {any} */ reason) => {
-      if (turn !== this.#turn || this.#gone) return;
-      this.#tell('error', { message: `decoded frames cannot be had: ${reason?.message ?? reason}; the element's are taken` });
-      this.#source?.stop();
-      element();
-    };
-    import('./source_decoded.js').then(async ({ DecodedSource }) => {
-      if (turn !== this.#turn || this.#gone) return;
-      this.#source = new DecodedSource(this.#video, { onerror: instead });
-      await this.#source.start((/** @type {Frame} */ frame) => this.#frame(frame));
-    }).catch(instead);
+    const turn = this.#turn;
+    openSource(this.#options.mode ?? 'element', this.#video, {
+      stale: () => turn !== this.#turn || this.#gone,
+      take: (source) => { this.#source?.stop(); this.#source = source; },
+      onframe: (frame) => this.#frame(frame),
+      onerror: (message) => this.#tell('error', { message }),
+    });
   }
 
   #closeEngine() {
     this.#source?.stop();
     this.#source = null;
     this.#engine?.destroy();
-    this.#engine = null;
+    this.#engine = this.#loop.engine = null;
     this.#trusted = this.#changing = false;
-    this.#sizeKey = '';
+    this.#loop.forget();
   }
 
   /** @param {number} [delay] */
@@ -270,7 +236,7 @@ export class Player extends EventTarget {
       if (turn !== this.#turn || this.#gone) return;
       this.#changing = false;
       if (!other) return this.#giveUp(fault);
-      this.#checkedAt = -1e9;
+      this.#loop.recheck();
       this.#redraw();
     });
   }
@@ -284,11 +250,9 @@ export class Player extends EventTarget {
 
   #newMedia() {
     const stopped = this.#mediaWhy !== '';
-    this.#mediaWhy = this.#colourWhy = this.#colourKey = this.#sizeKey = '';
+    this.#mediaWhy = '';
     this.#trusted = false;
-    this.#last.now = 0;
-    this.#checkedAt = -1e9;
-    this.#monitor.forget();
+    this.#loop.forget();
     this.#settle();
     if (this.#engine && (stopped || this.#options.mode === 'decoded')) {
       this.#source?.stop();
@@ -299,12 +263,17 @@ export class Player extends EventTarget {
   /** The state that follows from all that is known. @param {string} [fault] this counts now */
   #settle(fault = '') {
     if (this.#gone) return;
-    const reason = this.#final || this.#mediaWhy || this.#colourWhy || this.#screen.whyNot || fault || (this.#engine && this.#monitor.passThrough ? 'too slow' : '');
+    const reason = this.#final || this.#mediaWhy || this.#loop.colourWhy || this.#screen.whyNot || fault || (this.#engine && this.#monitor.passThrough ? 'too slow' : '');
     const waiting = !this.#engine || !this.#trusted;
     const state = reason ? 'passthrough' : waiting ? 'starting' : this.#video.paused || this.#video.ended ? 'paused' : 'running';
-    this.#screen.show(state === 'running' || state === 'paused');
     const before = this.#state, said = this.#reason;
     this.#state = state;
+    this.#screen.show(state === 'running' || state === 'paused');
+    if (state === 'passthrough' && before !== state) {
+      // what is on the canvas will be old when it may be seen again
+      this.#trusted = false;
+      this.#loop.recheck();
+    }
     this.#reason = reason;
     if (state !== before) this.#tell('state', { state, reason, before });
     if (reason && reason !== said) this.#tell('fallback', { reason });
@@ -314,10 +283,11 @@ export class Player extends EventTarget {
 
   /** Draws by a step of the ladder, if it can be. @param {number} step */
   async #use(step) {
-    const engine = /** @type {Engine} */ (this.#engine), rung = this.#ladder[step], monitor = this.#monitor, size = this.#sizeOf();
+    const engine = /** @type {Engine} */ (this.#engine), rung = this.#ladder[step], monitor = this.#monitor, known = this.#loop.size;
+    const size = known.width ? known : { width: this.#video.videoWidth, height: this.#video.videoHeight };
     try {
       const ready = await engine.prepare(/** @type {any} */ (rung));
-      const why = ready ? engine.whyNot(/** @type {any} */ (ready), { ...size, ...this.#outSize(ready.plan, size.width, size.height, false) }) : '';
+      const why = ready ? engine.whyNot(/** @type {any} */ (ready), { ...size, ...this.#loop.outSize(ready.plan, { ...size, rotation: 0 }, false) }) : '';
       if (why) throw new Error(`${rung.name}: ${why}`);
       const plan = await engine.use(rung);
       if (plan) monitor.setCost(step, costOf(plan, Math.max(1, (this.#screen.view?.fullWidth ?? 2 * size.width) / size.width)));
@@ -325,11 +295,6 @@ export class Player extends EventTarget {
       monitor.setCost(step, Infinity);
       throw reason;
     }
-  }
-
-  #sizeOf() {
-    const [width, height] = this.#sizeKey ? this.#sizeKey.split('x').map(Number) : [this.#video.videoWidth, this.#video.videoHeight];
-    return { width, height };
   }
 
   /** @param {number} step @param {string} reason */
@@ -344,20 +309,17 @@ export class Player extends EventTarget {
       this.#settle();
       this.#redraw();
     };
-    if (step >= this.#ladder.length) {
-      this.#trusted = false;
-      return done();
-    }
+    if (step >= this.#ladder.length) return done();
     this.#changing = true;
     const back = monitor.passThrough;
     this.#use(step).then(() => {
       if (turn !== this.#turn || monitor !== this.#monitor) return;
-      if (back) this.#checkedAt = -1e9;
       done();
       this.#prepareNext();
     }, (fault) => {
       if (turn !== this.#turn || monitor !== this.#monitor) return;
       this.#changing = false;
+      monitor.failed(back);
       this.#tell('error', { message: String(fault?.message ?? fault) });
       if (reason === 'chosen') this.#change(step + 1, step + 1 < this.#ladder.length ? 'chosen' : 'late');
     });
@@ -372,14 +334,19 @@ export class Player extends EventTarget {
   // ---- frames ---------------------------------------------------------------------------------------------------------------------
 
   #viewChanged() {
-    if (!this.#screen) return; // while it is made
-    this.#viewAt = performance.now();
+    if (!this.#loop) return; // while it is made
+    this.#loop.viewChanged();
     this.#settle();
     if (this.#video.paused || this.#video.ended) {
       this.#redraw();
-      clearTimeout(this.#again);
-      this.#again = /** @type {any} */ (setTimeout(() => this.#redraw(), SETTLE + 20)); // networks of any ratio take the new size then
+      this.#redrawIn(220); // networks of any ratio take the new size then
     }
+  }
+
+  /** @param {number} ms */
+  #redrawIn(ms) {
+    clearTimeout(this.#again);
+    this.#again = /** @type {any} */ (setTimeout(() => this.#redraw(), ms));
   }
 
   /** A video that stands still is drawn again. */
@@ -387,88 +354,26 @@ export class Player extends EventTarget {
     if (!this.#gone && (this.#video.paused || this.#video.ended || !this.#trusted)) this.#source?.again?.();
   }
 
-  /** The size of the result, of plans that leave it open. @param {import('./plan.js').Plan|null} plan @param {number} width @param {number} height @param {boolean} hold */
-  #outSize(plan, width, height, hold) {
-    if (!plan || plan.network.ratio[0] === plan.network.ratio[1]) return { outWidth: undefined, outHeight: undefined };
-    const { view } = this.#screen, s = this.#engine?.size, [least, most] = plan.network.ratio;
-    // while a window is being dragged the blit does it
-    if (hold && s && s.width === width && s.height === height && performance.now() - this.#viewAt < SETTLE) return { outWidth: s.outWidth, outHeight: s.outHeight };
-    const top = Math.max(least, Math.min(most, this.#options.maxRatio ?? most));
-    const fit = (/** @type {number} */ n, /** @type {number} */ wish) => Math.max(Math.ceil(n * least), Math.min(Math.floor(n * top), Math.round(wish)));
-    const turned = view && (view.fullWidth > view.fullHeight) !== (width > height) && width !== height;
-    const [w, h] = view ? (turned ? [view.fullHeight, view.fullWidth] : [view.fullWidth, view.fullHeight]) : [2 * width, 2 * height];
-    return { outWidth: fit(width, w), outHeight: fit(height, h) };
-  }
-
   /** @param {Frame} frame */
   #frame(frame) {
     const start = performance.now();
     try {
-      this.#draw(frame, start);
+      if (!this.#gone && !this.#mediaWhy) this.#loop.draw(frame, start, this.#source?.shown);
     } catch (reason) {
       const { name, message } = /** @type {any} */ (reason);
       if (name === 'SecurityError') this.#refuseMedia('the video comes from another origin that does not allow it (CORS)');
       else if (name !== 'InvalidStateError') this.#fault(message ?? String(reason)); // that one: no frame yet
     } finally {
       frame.close();
-      const ms = performance.now() - start, c = this.#count;
-      c.main = Number.isFinite(c.main) ? c.main + 0.05 * (ms - c.main) : ms;
+      this.#loop.spent(performance.now() - start);
     }
   }
 
-  /** @param {Frame} frame @param {number} now */
-  #draw(frame, now) {
-    const engine = this.#engine, monitor = this.#monitor, screen = this.#screen, playing = !this.#video.paused && !this.#video.seeking;
-    if (!engine || this.#gone || this.#mediaWhy) return;
-    if (this.#sizeKey !== `${frame.width}x${frame.height}`) this.#newSize(frame);
-    this.#looksAt(frame);
-    if (playing) this.#arrived(frame, now);
-    screen.look();
-    if (this.#colourWhy || screen.whyNot) return this.#settle();
-    const change = monitor.decide();
-    if (change && playing) this.#change(change.step, change.reason);
-    if (monitor.passThrough) return;
-    if (!engine.free) {
-      if (playing) {
-        this.#count.dropped++;
-        monitor.skipped();
-      } else {
-        clearTimeout(this.#again);
-        this.#again = /** @type {any} */ (setTimeout(() => this.#redraw(), 30));
-      }
-      return;
-    }
-    screen.resize();
-    const d = this.#drawing, check = now - this.#checkedAt > CHECK_EVERY;
-    Object.assign(d, this.#outSize(engine.plan, frame.width, frame.height, true));
-    d.view = screen.view ?? undefined;
-    d.luma = this.#colour.luma;
-    d.colorSpace = this.#colour.canvas;
-    d.check = check;
-    d.black = this.faults.black ?? false;
-    if (!engine.render(frame, d).submitted) return;
-    if (check) this.#checkedAt = now;
-    this.#count.drawn++;
-  }
-
-  /** @param {Frame} frame @param {number} now */
-  #arrived(frame, now) {
-    const last = this.#last, shown = this.#source?.shown ?? last.shown + 1, missed = shown - last.shown - 1;
-    if (shown <= last.shown && last.now) return; // one that was there already
-    if (last.now) {
-      this.#monitor.arrived(frame.time - last.time, shown - last.shown, now - last.now);
-      if (missed > 0 && missed < 100) this.#count.dropped += missed;
-    }
-    Object.assign(last, { now, time: frame.time, shown });
-  }
-
-  /** Another resolution. @param {Frame} frame */
-  #newSize({ width, height }) {
-    const first = this.#sizeKey === '', step = this.#monitor.step;
-    this.#sizeKey = `${width}x${height}`;
-    this.#monitor.forget();
+  /** Another resolution. @param {boolean} first */
+  #newSize(first) {
+    const step = this.#monitor.step;
     if (this.#engine?.backend === 'wasm') {
-      const why = this.#engine.whyNot(null, { width, height });
+      const why = this.#engine.whyNot(null, this.#loop.size);
       if (why) this.#giveUp(why);
     } else if (!first && step < this.#ladder.length) {
       // what was too large, or could not be, is to be looked at again
@@ -477,30 +382,10 @@ export class Player extends EventTarget {
     } else this.#prepareNext();
   }
 
-  /** @param {Frame} frame */
-  #looksAt({ colorSpace, width, height }) {
-    const s = colorSpace, key = `${s?.matrix} ${s?.transfer} ${s?.primaries} ${width} ${height}`;
-    if (key === this.#colourKey) return;
-    this.#colourKey = key;
-    this.#colour = colourOf(colorSpace, width, height);
-    this.#colourWhy = this.#colour.whyNot;
-  }
-
-  /** @param {import('./renderer.js').Times} times */
-  #took(times) {
-    const c = this.#count, mean = (/** @type {number} */ old, /** @type {number} */ ms) => (Number.isFinite(old) && Number.isFinite(ms) ? old + 0.1 * (ms - old) : ms);
-    c.network = mean(c.network, times.network);
-    c.blit = mean(c.blit, times.blit);
-    if (!this.#video.paused) this.#monitor.took(times.total + (this.faults.delay ?? 0));
-  }
-
   // ---- what the page sees -----------------------------------------------------------------------------------------------------------
 
   #second() {
-    const c = this.#count, now = performance.now();
-    if (c.at) c.fps = ((c.drawn - c.before) * 1000) / (now - c.at);
-    c.before = c.drawn;
-    c.at = now;
+    this.#loop.second();
     this.#screen.look();
     if (this.#monitor.passThrough || this.#reason) this.#settle();
     if (this.#video.ownerDocument.hidden) return;
@@ -510,16 +395,7 @@ export class Player extends EventTarget {
   }
 
   stats() {
-    const engine = this.#engine, monitor = this.#monitor, c = this.#count, size = engine?.size, traffic = engine?.traffic;
-    const step = Math.min(monitor.step, this.#ladder.length), running = engine !== null && step < this.#ladder.length;
-    return {
-      state: this.#state, reason: this.#reason, backend: engine?.backend ?? null, gpu: engine?.name ?? '', network: running ? engine.network : '', form: running ? engine.form : null,
-      step, steps: this.#ladder.length, limited: monitor.throttled ? 'throttled' : monitor.ceiling > 0 ? 'saving power' : '',
-      width: size?.width ?? 0, height: size?.height ?? 0, outWidth: size?.outWidth ?? 0, outHeight: size?.outHeight ?? 0,
-      canvasWidth: this.canvas.width, canvasHeight: this.canvas.height, fps: c.fps, mediaFps: 1000 / monitor.interval, drawn: c.drawn, dropped: c.dropped,
-      budget: monitor.budget, p50: monitor.p50, p95: monitor.p95, networkMs: c.network, blitMs: c.blit, mainMs: c.main,
-      bytes: traffic?.bytes ?? 0, floorBytes: traffic?.floor ?? 0, matrix: this.#colour.matrix,
-    };
+    return gather(this.#state, this.#reason, this.#loop, this.#ladder.length, this.canvas);
   }
 
   /** The plain video again, and nothing left of us. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One frame: source -> network -> result -> canvas. No frame waits for another, nothing is read back but a few numbers, later.
 import { LUMA, Runner, chooseForm, createPipelines, resultTexture, whyNot } from './plan.js';
-import { BLIT, CHECK, judge } from './shaders.js';
+import { BLIT, CHECK, checkOfTexture, judge } from './shaders.js';
 
 /**
  * @typedef {import('./plan.js').Plan} Plan
@@ -26,7 +26,7 @@ import { BLIT, CHECK, judge } from './shaders.js';
  *
  * @typedef {object} Listeners
  * @property {(times: Times) => void} [ontimes]
- * @property {(fault: string) => void} [onverdict] of a check: '' or what is wrong
+ * @property {(fault: string, tag: number) => void} [onverdict] of a check: '' or what is wrong
  * @property {(fault: string) => void} [onfault] the device refused something
  *
  * @typedef {object} Drawing
@@ -35,7 +35,7 @@ import { BLIT, CHECK, judge } from './shaders.js';
  * @property {number[]} [luma]
  * @property {View} [view] what of it is shown; all
  * @property {'srgb'|'display-p3'} [colorSpace]
- * @property {boolean} [check] compares result and source this time
+ * @property {number} [check] not 0: compares result and source this time; the verdict comes with this number
  * @property {boolean} [black] on purpose: nothing is calculated
  */
 
@@ -47,6 +47,8 @@ export class Renderer {
   #device; #canvas; #context; #format; #listen; #blit; #check; #sampler; #blitData = new Float32Array(8); #blitBuffer; #blitKey = ''; #colorSpace = '';
   #pipelines = /** @type {Pipelines|null} */ (null); #made = /** @type {Map<string, Promise<Pipelines>>} */ (new Map());
   #runner = /** @type {Runner|null} */ (null); #target = /** @type {GPUTexture|null} */ (null); #view = /** @type {GPUTextureView|null} */ (null); #luma = '';
+  // Browsers that cannot import frames copy them.
+  #external; #copy = /** @type {GPUTexture|null} */ (null);
   #blitGroup = /** @type {GPUBindGroup|null} */ (null); #flying = 0; #gone = false; #sums; #queries; #slots;
 
   /**
@@ -54,7 +56,8 @@ export class Renderer {
    */
   static async create({ device, canvas, plan, form, timestamps = device.features.has('timestamp-query'), ...listeners }) {
     const format = navigator.gpu.getPreferredCanvasFormat();
-    const blitModule = device.createShaderModule({ label: 'blit', code: BLIT }), checkModule = device.createShaderModule({ label: 'check', code: CHECK });
+    const blitModule = device.createShaderModule({ label: 'blit', code: BLIT }), external = 'importExternalTexture' in device;
+    const checkModule = device.createShaderModule({ label: 'check', code: external ? CHECK : checkOfTexture() });
     const [blit, check] = await Promise.all([
       device.createRenderPipelineAsync({ layout: 'auto', vertex: { module: blitModule }, fragment: { module: blitModule, targets: [{ format }] } }),
       device.createComputePipelineAsync({ layout: 'auto', compute: { module: checkModule, entryPoint: 'check' } })]);
@@ -71,6 +74,7 @@ export class Renderer {
     this.#device = device;
     this.#canvas = canvas;
     this.#format = format;
+    this.#external = 'importExternalTexture' in device;
     this.#blit = blit;
     this.#check = check;
     this.#listen = listeners;
@@ -98,7 +102,7 @@ export class Renderer {
   prepare(plan, form = chooseForm(this.#device, plan)) {
     const key = `${plan.name} ${form}`, known = this.#made.get(key);
     if (known) return known;
-    const made = createPipelines(this.#device, plan, { form, source: 'external' });
+    const made = createPipelines(this.#device, plan, { form, source: this.#external ? 'external' : 'texture' });
     this.#made.set(key, made);
     made.catch(() => this.#made.delete(key));
     return made;
@@ -166,11 +170,11 @@ export class Renderer {
    */
   render(frame, drawing = {}) {
     if (!this.free) return { submitted: false };
-    const { colorSpace = 'srgb', check = false, black = false } = drawing;
+    const { colorSpace = 'srgb', check = 0, black = false } = drawing;
     if (black) this.#dropRunner(); // a new texture is all zeros
     const runner = this.#runnerFor(frame, drawing), view = drawing.view ?? { ...this.#whole(), crop: [0, 0, 1, 1], fullWidth: 0, fullHeight: 0 };
     this.#configure(colorSpace);
-    const source = this.#device.importExternalTexture({ source: frame.image, colorSpace });
+    const source = this.#external ? this.#device.importExternalTexture({ source: frame.image, colorSpace }) : this.#copyOf(frame, colorSpace);
     this.#setView(view, (frame.rotation / 90) & 3);
     const encoder = this.#device.createCommandEncoder(), slot = this.#slots.find((s) => !s.busy), queries = slot && this.#queries;
     /** @param {number} at */
@@ -203,20 +207,31 @@ export class Renderer {
     return { width: this.#canvas.width, height: this.#canvas.height };
   }
 
-  /** @param {GPUCommandEncoder} encoder @param {GPUExternalTexture} source @param {GPUBuffer} read */
+  /** @param {Frame} frame @param {'srgb'|'display-p3'} colorSpace */
+  #copyOf({ image, width, height }, colorSpace) {
+    const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
+    if (this.#copy?.width !== width || this.#copy?.height !== height) {
+      this.#copy?.destroy();
+      this.#copy = this.#device.createTexture({ size: [width, height], format: 'rgba8unorm', usage });
+    }
+    this.#device.queue.copyExternalImageToTexture({ source: image }, { texture: this.#copy, colorSpace }, [width, height]);
+    return this.#copy;
+  }
+
+  /** @param {GPUCommandEncoder} encoder @param {GPUExternalTexture|GPUTexture} source @param {GPUBuffer} read */
   #encodeCheck(encoder, source, read) {
     encoder.clearBuffer(this.#sums);
     const pass = encoder.beginComputePass();
     pass.setPipeline(this.#check);
     pass.setBindGroup(0, this.#device.createBindGroup({ layout: this.#check.getBindGroupLayout(0), entries: [
       { binding: 0, resource: { buffer: this.#sums } }, { binding: 1, resource: /** @type {GPUTextureView} */ (this.#view) },
-      { binding: 2, resource: this.#sampler }, { binding: 3, resource: source }] }));
+      { binding: 2, resource: this.#sampler }, { binding: 3, resource: 'createView' in source ? source.createView() : source }] }));
     pass.dispatchWorkgroups(1, 64);
     pass.end();
     encoder.copyBufferToBuffer(this.#sums, 0, read, 32, 16);
   }
 
-  /** @param {{busy: boolean, read: GPUBuffer}} slot @param {boolean} timed @param {boolean} checked */
+  /** @param {{busy: boolean, read: GPUBuffer}} slot @param {boolean} timed @param {number} checked */
   #read(slot, timed, checked) {
     slot.busy = true;
     slot.read.mapAsync(GPUMapMode.READ).then(() => {
@@ -227,7 +242,7 @@ export class Renderer {
       slot.busy = false;
       if (this.#gone) return;
       if (timed) this.#listen.ontimes?.(times);
-      if (checked) this.#listen.onverdict?.(fault);
+      if (checked) this.#listen.onverdict?.(fault, checked);
     }, () => { slot.busy = false; });
   }
 
@@ -235,6 +250,7 @@ export class Renderer {
     if (this.#gone) return;
     this.#gone = true;
     this.#dropRunner();
+    this.#copy?.destroy();
     for (const made of this.#made.values()) made.then((p) => p.destroy(), () => {});
     for (const s of this.#slots) {
       s.read.destroy();

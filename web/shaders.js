@@ -79,6 +79,10 @@ fn light(c: vec3<f32>) -> f32 {
   if (r < 0.02 && s > 0.1) { atomicAdd(&sums.black, 1u); }
 }`;
 
+/** The same for a source that is a plain texture. */
+export const checkOfTexture = () => CHECK.replace('texture_external', 'texture_2d<f32>')
+  .replace('textureSampleBaseClampToEdge(source, linear, uv)', 'textureSampleLevel(source, linear, uv, 0.0)');
+
 /**
  * What the sums say; '' when the result can be right. @param {ArrayLike<number> & Iterable<number>} sums of CHECK
  * @returns {string}

@@ -79,10 +79,26 @@ export class ElementSource {
       this.#size = size;
       this.#look();
     }
-    // The browser turns the picture, and stretches it where pixels are oblong; the network shall have the frame's own pixels.
+    // The browser turns the picture, and stretches it where pixels are oblong; the network shall have the frame's own pixels. Chromium also
+    // takes another way for stretched frames, with other colours.
     const [w, h] = this.#turned ? [this.#coded[1], this.#coded[0]] : this.#coded;
-    const width = w || videoWidth, height = h || videoHeight;
-    this.#onframe({ image: video, width, height, colorSpace: this.#space, rotation: 0, time, due, close: () => {} });
+    const width = w || videoWidth, height = h || videoHeight, oblong = (width !== videoWidth || height !== videoHeight) && typeof VideoFrame !== 'undefined';
+    const square = oblong ? this.#square() : null;
+    this.#onframe({ image: square ?? video, width, height, colorSpace: this.#space, rotation: 0, time, due, close: () => square?.close() });
+  }
+
+  /** The frame with as many pixels as it has; null: cannot be had. */
+  #square() {
+    let frame;
+    try {
+      frame = new VideoFrame(this.#video);
+      const { width, height } = /** @type {DOMRectReadOnly} */ (frame.visibleRect);
+      return new VideoFrame(frame, { displayWidth: width, displayHeight: height });
+    } catch {
+      return null; // drawing the video itself will say why
+    } finally {
+      frame?.close();
+    }
   }
 
   // Throws nothing: what cannot be looked at shows itself when it is drawn.

@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: MIT
 // The overlay: what the player does, in a few lines of small print over a corner of the picture.
 
+/** @typedef {import('./index.js').Stats} Stats */
+
 /** @param {number} v @param {number} [digits] */
 const number = (v, digits = 1) => (Number.isFinite(v) ? v.toFixed(digits) : '-');
 
-/** The lines. @param {ReturnType<import('./player.js').Player['stats']>} s @returns {string[]} */
+/**
+ * Everything that can be told of a player.
+ * @param {import('./player.js').State} state @param {string} reason @param {import('./loop.js').FrameLoop} loop @param {number} steps @param {HTMLCanvasElement} canvas
+ * @returns {Stats}
+ */
+export function gather(state, reason, { engine, monitor, count: c, matrix }, steps, canvas) {
+  const size = engine?.size, traffic = engine?.traffic, step = Math.min(monitor.step, steps), running = engine !== null && step < steps;
+  return {
+    state, reason, backend: engine?.backend ?? null, gpu: engine?.name ?? '', network: running ? engine.network : '', form: running ? engine.form : null,
+    step, steps, limited: monitor.throttled ? 'throttled' : monitor.ceiling > 0 ? 'saving power' : '',
+    width: size?.width ?? 0, height: size?.height ?? 0, outWidth: size?.outWidth ?? 0, outHeight: size?.outHeight ?? 0,
+    canvasWidth: canvas.width, canvasHeight: canvas.height, fps: c.fps, mediaFps: 1000 / monitor.interval, drawn: c.drawn, dropped: c.dropped,
+    budget: monitor.budget, p50: monitor.p50, p95: monitor.p95, networkMs: c.network, blitMs: c.blit, mainMs: c.main,
+    bytes: traffic?.bytes ?? 0, floorBytes: traffic?.floor ?? 0, matrix,
+  };
+}
+
+/** The lines. @param {Stats} s @returns {string[]} */
 export function linesOf(s) {
   const size = s.width ? `${s.width}x${s.height} -> ${s.outWidth}x${s.outHeight}` : '';
   const lines = [`framemill  ${s.state}${s.reason ? `: ${s.reason}` : ''}`];
@@ -27,7 +46,7 @@ export class Overlay {
     beside.after(box);
   }
 
-  /** @param {ReturnType<import('./player.js').Player['stats']>} stats @param {HTMLElement} video */
+  /** @param {Stats} stats @param {HTMLElement} video */
   update(stats, video) {
     this.#box.textContent = linesOf(stats).join('\n');
     this.#box.style.left = `${video.offsetLeft + video.clientLeft + 8}px`;

@@ -1,77 +1,117 @@
 // SPDX-License-Identifier: MIT
-// The player in Chromium: what it draws, what it does when things change, and that the plain video is seen when something is wrong.
-import { equal, ok } from 'node:assert/strict';
+// The player in Chromium: what it draws, and that the plain video is seen when something is wrong.
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { exportPlans, finish, framemill, openPage, root, test, work } from './kit.mjs';
+import { exportPlans, finish, framemill, openPage, root, Skip, test, work } from './kit.mjs';
 import { clip, compare, framesOf } from './kit_media.mjs';
+import { atTime, H, isShown, playing, seen, shrink, slow, soft, state, until, W } from './player_kit.mjs';
 
-const W = 96, H = 64;
-exportPlans('rt3', 'rt9', 'ivs');
+exportPlans('rt3', 'lanczos2x');
+slow();
 
-/** A page with a video of a clip and, if options are given, a player on it. @param {string} name @param {object|null} options @param {object} [more] */
-async function playing(name, options, { play = true, style = `width:${2 * W}px;height:${2 * H}px`, ...more } = {}) {
-  const page = await openPage('/blank', more);
-  await page.evaluate(async ([src, css, start]) => {
-    const video = document.createElement('video');
-    Object.assign(video, { muted: true, loop: true, src });
-    video.style.cssText = css;
-    document.body.append(video);
-    const events = [];
-    Object.assign(globalThis, { video, events });
-    globalThis.begin = async (options) => {
-      const { attach } = await import('/web/index.js');
-      const player = globalThis.player = attach(video, { models: '/plans/', onevent: (e) => { if (e.type !== 'stats') events.push({ type: e.type, ...e.detail }); }, ...options });
-      return player.state;
-    };
-    globalThis.until = (what, seconds = 25) => new Promise((done, fail) => {
-      const start = performance.now(), check = () => {
-        if (what()) return done(true);
-        if (performance.now() - start > seconds * 1000)
-          return fail(new Error(`not within ${seconds} s: ${what}; ${JSON.stringify(events)} ${JSON.stringify(globalThis.player?.stats())}`));
-        setTimeout(check, 30);
-      };
-      check();
-    });
-    globalThis.pixels = async (png) => {
-      const from = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob(), { colorSpaceConversion: 'none' });
-      const c = new OffscreenCanvas(from.width, from.height), x = c.getContext('2d', { willReadFrequently: true });
-      x.drawImage(from, 0, 0);
-      return Array.from(x.getImageData(0, 0, c.width, c.height).data);
-    };
-    if (start) await video.play();
-    else await globalThis.until(() => video.readyState >= 2);
-  }, [name, style, play]);
-  if (options) await page.evaluate((o) => globalThis.begin(o), options);
-  return page;
-}
-
-const state = (page) => page.evaluate(() => ({ state: player.state, reason: player.reason, shown: getComputedStyle(player.canvas).visibility === 'visible' }));
-const until = (page, what, seconds) => page.evaluate(`until(() => ${what}, ${seconds ?? 25})`);
-/** What the viewer sees where the video is. @param {any} page @param {string} [what] */
-async function seen(page, what = 'video') {
-  const clip = await page.evaluate((name) => { const { x, y, width, height } = globalThis[name].getBoundingClientRect(); return { x, y, width, height }; }, what);
-  const png = await page.screenshot({ clip });
-  return { width: clip.width, height: clip.height, data: new Uint8Array(await page.evaluate((p) => pixels(p), png.toString('base64'))) };
-}
-const isShown = (page, how = 'running') => until(page, `player.state === '${how}' && getComputedStyle(player.canvas).visibility === 'visible'`);
-// the canvas has the frame at this time: drawn, and the GPU has finished
-const atTime = async (page, time) => {
-  await page.evaluate((t) => new Promise((done) => { video.pause(); video.addEventListener('seeked', done, { once: true }); video.currentTime = t; }), time);
-  await page.waitForTimeout(600);
-};
-
-test('the frame that is drawn is the engine\'s', async () => {
-  const path = clip('tagged.webm', { width: W, height: H, frames: 15, lossless: true }), to = join(work, 'engine.mkv');
+test('the frame that is drawn is the engine\'s; seeks and sizes of a paused video; detach', async () => {
+  const path = clip('soft.webm', { width: W, height: H, frames: 15, lossless: true, source: soft(25) }), to = join(work, 'engine.mkv');
   framemill('upscale', path, to, '-m', join(root, 'models', 'rt3.onnx'), '-c', 'libx264', '-e', 'qp=0', '--overwrite', '-q');
-  const page = await playing('/work/tagged.webm', { model: 'rt3' });
+  const wanted = framesOf(to, 2 * W, 2 * H), page = await playing('/work/soft.webm', { model: 'rt3' });
   await isShown(page);
-  await atTime(page, 0.22);
-  equal(await page.evaluate(() => player.state), 'paused');
-  const got = await seen(page), all = framesOf(to, 2 * W, 2 * H);
-  if (process.env.DBG) { const { writeFileSync } = await import('node:fs'); writeFileSync('/tmp/h6/A/got.rgba', got.data); writeFileSync('/tmp/h6/A/want.rgba', all[5]); console.log(all.map((f) => compare(got.data, f).psnr.toFixed(1)).join(' ')); console.log(await page.evaluate(() => [video.currentTime, player.canvas.style.cssText])); }
-  const { psnr } = compare(got.data, all[5]);
-  console.log(`psnr ${psnr.toFixed(2)} dB; ${JSON.stringify(await page.evaluate(() => player.stats()))}`);
-  ok(psnr > 45, `${psnr} dB`);
-}, { seconds: 60 });
+  for (const [time, frame] of [[0.22, 5], [0.42, 10]]) {
+    await atTime(page, time);
+    equal(await page.evaluate(() => player.state), 'paused');
+    let psnr = 0;
+    for (let tries = 0; tries < 40 && psnr <= 45; tries++) { // the GPU is slow, and nothing says when it has finished
+      if (tries) await page.waitForTimeout(300);
+      ({ psnr } = compare((await seen(page)).data, wanted[frame]));
+    }
+    console.log(`frame ${frame}: ${psnr.toFixed(2)} dB`);
+    ok(psnr > 45, `${psnr} dB`);
+  }
+  // another size: drawn again though nothing moves; the canvas has the pixels of the screen
+  await page.evaluate(() => { video.style.width = '300px'; video.style.height = '150px'; });
+  await until(page, 'player.canvas.width === 225 && player.canvas.height === 150');
+  let same = 0;
+  for (let tries = 0; tries < 40 && same < 30; tries++) {
+    await page.waitForTimeout(300);
+    same = compare(shrink(await seen(page, 'canvasOf'), 2 * W, 2 * H), wanted[10]).psnr;
+  }
+  ok(same > 30, `drawn again: ${same} dB`);
+  const box = await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(), v = video.getBoundingClientRect(); return [c.left - v.left, c.top - v.top, c.width, c.height]; });
+  deepEqual(box.map(Math.round), [38, 0, 225, 150].map((v, i) => (i ? v : box[0] > 37 ? 38 : 37)));
+  await page.evaluate(() => { video.style.objectFit = 'cover'; video.style.padding = '10px'; video.style.border = '3px solid'; window.dispatchEvent(new Event('resize')); });
+  await until(page, 'player.canvas.width === 300 && player.canvas.height === 150');
+  deepEqual(await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(), v = video.getBoundingClientRect(); return [c.left - v.left, c.top - v.top]; }), [13, 13]);
+  // the left part is the video's own
+  await page.evaluate(() => { player.compare = 0.25; });
+  equal(await page.evaluate(() => player.canvas.style.clipPath), 'inset(0px 0px 0px 25%)');
+  await page.evaluate(() => player.detach());
+  equal(await page.evaluate(() => document.querySelectorAll('canvas.framemill, pre').length), 0);
+}, { seconds: 150 });
+
+test('late frames: down the ladder, then pass-through; back when there is time', async () => {
+  const page = await playing('/work/slow.webm', { model: ['rt3', 'lanczos2x'], stats: true, rules: { few: 3, calm: 400 } });
+  await page.evaluate(() => { video.playbackRate = 0.25; });
+  await isShown(page);
+  equal(await page.evaluate(() => player.stats().network), 'rt3');
+  await page.evaluate(() => { player.faults.delay = 800; });
+  await until(page, 'player.state === "passthrough"', 40);
+  const events = await page.evaluate(() => events.filter((e) => e.type === 'step' || e.type === 'fallback'));
+  deepEqual(events.filter((e) => e.type === 'step').map((e) => [e.network, e.reason]).slice(0, 2), [['lanczos2x', 'late'], [null, 'late']]);
+  equal(events.find((e) => e.type === 'fallback').reason, 'too slow');
+  deepEqual(await state(page), { state: 'passthrough', reason: 'too slow', shown: false });
+  await page.evaluate(() => { player.faults.delay = 0; });
+  await isShown(page);
+  ok(await page.evaluate(() => events.some((e) => e.reason === 'again' && e.network === 'lanczos2x')));
+  await until(page, 'document.querySelector("pre.framemill-stats").textContent.includes("lanczos2x f32  step 2 of 2")', 5);
+}, { seconds: 150 });
+
+test('a black result is caught', async () => {
+  const page = await playing('/work/slow.webm', { model: 'lanczos2x', faults: { black: true } });
+  await until(page, 'player.state === "passthrough"');
+  const found = await state(page);
+  ok(/black/.test(found.reason), found.reason);
+  ok(!found.shown);
+  // also when it comes later, and a model that is set begins anew
+  await page.evaluate(() => { player.faults.black = false; player.model = 'lanczos2x'; });
+  await isShown(page);
+  await page.evaluate(() => { player.faults.black = true; });
+  await until(page, 'player.state === "passthrough" && /black/.test(player.reason)', 10);
+});
+
+test('the GPU is lost: plain video at once, and back', async () => {
+  const page = await openPage('/blank');
+  await page.addInitScript(() => {
+    const ask = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (...a) { return (globalThis.gpu = await ask.apply(this, a)); };
+  });
+  await playing('/work/slow.webm', { model: 'lanczos2x' }, { page });
+  await isShown(page);
+  await page.evaluate(() => { globalThis.first = gpu; gpu.destroy(); });
+  await until(page, 'player.state === "passthrough"', 3);
+  const found = await state(page);
+  ok(/lost/.test(found.reason) && !found.shown, JSON.stringify(found));
+  await isShown(page);
+  ok(await page.evaluate(() => gpu !== first));
+});
+
+test('a browser that cannot import frames copies them', async () => {
+  const page = await openPage('/blank');
+  await page.addInitScript(() => { delete GPUDevice.prototype.importExternalTexture; });
+  await playing('/work/slow.webm', { model: 'lanczos2x' }, { page });
+  await isShown(page);
+  equal(await page.evaluate(() => player.stats().outWidth), 2 * W);
+});
+
+test('no WebGPU: the CPU draws; a large video, or no engine: the plain video', async () => {
+  const page = await playing('/work/slow.webm', { backend: 'webgpu', model: 'rt3' }, { webgpu: false });
+  await until(page, 'player.state === "passthrough"');
+  ok(/WebGPU|adapter/.test((await state(page)).reason), (await state(page)).reason);
+  await page.evaluate(async () => { player.detach(); await begin({ model: 'rt3', models: '/models/', wasm: { base: '/nowhere/' } }); });
+  await until(page, 'player.state === "passthrough" && /engine/.test(player.reason)');
+  page.allow(/404|nowhere/);
+  if (!existsSync(join(root, 'web', 'dist', 'engine.wasm'))) throw new Skip('web/dist/engine.wasm is not built (./dev wasm)');
+  await page.evaluate(async () => { player.detach(); await begin({ model: 'rt3', models: '/models/', rules: { down: 1e9 } }); });
+  await isShown(page);
+  deepEqual(await page.evaluate(() => [player.stats().backend, player.stats().outWidth]), ['wasm', 2 * W]);
+});
 
 await finish();
