@@ -14,6 +14,7 @@ const BT601 = [0.299, 0.587, 0.114];
 const PART_ROWS = 32; // of the result: a lower band is mostly halo
 const THREADS_MAX = 8;
 const SIDE_MAX = 32768;
+const CUTS_MAX = 16; // sizes whose bands are remembered
 const SPARE_MAX = 4; // shared blocks kept for the next frames
 
 /** A worker of pages or of Node, and its unanswered questions. */
@@ -116,16 +117,19 @@ class Net {
     return size;
   }
 
-  #bands(size) {
+  /** Bands of rows that were asked for already, or undefined. */
+  #knownBands(size) {
+    return this.#cuts.get(JSON.stringify(size));
+  }
+
+  async #bands(size) {
+    const known = this.#knownBands(size);
+    if (known) return known;
     const parts = Math.max(1, Math.min(this.#crew.threads, Math.floor(size.outHeight / PART_ROWS)));
-    const key = JSON.stringify(size);
-    if (!this.#cuts.has(key)) {
-      if (this.#cuts.size > 16) this.#cuts.clear();
-      const asked = this.#crew.any().ask('cut', { net: this.#number, size, parts });
-      asked.catch(() => this.#cuts.delete(key));
-      this.#cuts.set(key, asked);
-    }
-    return this.#cuts.get(key);
+    const bands = await this.#crew.any().ask('cut', { net: this.#number, size, parts });
+    if (this.#cuts.size >= CUTS_MAX) this.#cuts.clear();
+    this.#cuts.set(JSON.stringify(size), bands);
+    return bands;
   }
 
   /**
@@ -150,10 +154,11 @@ class Net {
 
   /** Every band takes its rows along and brings its result back; nothing is copied for that but on the way in and out of the engine. */
   async #runCopied(source, size, bytes, into) {
-    const early = this.#cuts.size ? null : source.slice(); // the caller may change the picture while the bands are found out
-    const bands = await this.#bands(size);
+    const known = this.#knownBands(size);
+    const picture = known ? source : source.slice(); // the caller may change it while the bands are found out
+    const bands = known ?? await this.#bands(size);
     const made = await Promise.all(bands.map((band) => {
-      const pixels = (early ?? source).slice(band.from * size.width * 4, band.to * size.width * 4);
+      const pixels = picture.slice(band.from * size.width * 4, band.to * size.width * 4);
       return this.#crew.any().ask('run', { net: this.#number, size, band, pixels }, [pixels.buffer]);
     }));
     if (made.length === 1 && !into) return new Uint8ClampedArray(made[0].buffer);

@@ -53,6 +53,7 @@ function giveBack(...memory) {
 }
 
 function load({ net, bytes, name }) {
+  if (!bytes.length) throw new Error(`${name}: an empty file`);
   const title = new TextEncoder().encode(`${name}\0`);
   const [at, titleAt] = [engine.face_take(bytes.length), engine.face_take(title.length)];
   if (!at || !titleAt) {
