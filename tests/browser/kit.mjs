@@ -155,6 +155,12 @@ function within(promise, seconds) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Closes browsers and the server: for programs that call no finish(). */
+export async function shutDown() {
+  for (const open of browsers.values()) await within(open.then((b) => b.close()), 10).catch(() => {});
+  shared?.close();
+}
+
 /** Runs all tests, says what came of them and ends the process. */
 export async function finish() {
   let passed = 0, failed = 0, skipped = 0;
@@ -180,8 +186,7 @@ export async function finish() {
     }
     for (const page of pages) await within(page.context().close(), 10).catch(() => {});
   }
-  for (const open of browsers.values()) await within(open.then((b) => b.close()), 10).catch(() => {});
-  shared?.close();
+  await shutDown();
   process.exitCode = failed ? 1 : 0;
   process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`, () => process.exit());
 }

@@ -32,7 +32,7 @@ export function writePpm(path, rgba, width, height) {
 
 /** @param {string} path @returns {{width: number, height: number, data: Uint8Array}} */
 export function readPpm(path) {
-  const file = readFileSync(path), found = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(file.toString('latin1', 0, 64));
+  const file = readFileSync(path), found = /^P6\s+(?:#.*\n)*(\d+)\s+(\d+)\s+255\s/.exec(file.toString('latin1', 0, 256));
   if (!found) throw new Error(`${path}: no PPM of 8 bits`);
   const width = Number(found[1]), height = Number(found[2]), rgb = file.subarray(found[0].length), data = new Uint8Array(width * height * 4).fill(255);
   for (let i = 0, j = 0; j < width * height * 4; j += 4) for (let c = 0; c < 3; c++) data[j + c] = rgb[i++];
@@ -83,9 +83,10 @@ export function clip(name, { width = 96, height = 64, rate = 25, frames = 50, ma
   return path;
 }
 
-/** Frames of a file as RGBA, converted by the tagged matrix. @param {string} path @param {number} width @param {number} height @param {string} [matrix] @returns {Uint8Array[]} */
-export function framesOf(path, width, height, matrix = 'bt709') {
+/** Frames of a file as RGBA, by the matrix that is tagged. @param {string} path @param {string} [matrix] @returns {Uint8Array[]} */
+export function framesOf(path, matrix = 'bt709') {
   const to = join(work, 'frames.rgba');
+  const [width, height] = run('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=width,height', '-of', 'csv=p=0', path]).split(',').map(Number);
   run('ffmpeg', ['-v', 'error', '-y', '-i', path, '-vf', `scale=in_color_matrix=${matrix}:flags=accurate_rnd+full_chroma_int+full_chroma_inp+bicubic,format=rgba`,
     '-f', 'rawvideo', to]);
   const all = readFileSync(to), size = width * height * 4;

@@ -18,9 +18,11 @@ struct stage_text {
     const struct web_stage *stage;
     const struct web_layer *l;
     struct text *t;
-    int index, weights;          /* of the stage; its place in the slice */
-    int in_w, in_h;              /* of what it reads in the tile */
-    int vi, vo, share;           /* widths of vectors; output vectors of a thread */
+    int index, weights; /* of the stage; its place in the slice */
+    int in_w, in_h;     /* of what it reads in the tile */
+    int vi, vo, share;  /* widths of vectors; output vectors of a thread */
+    const char *base;   /* of its share in the weights: nothing where there is one share, for an address that is a constant */
+    const char *own;    /* the share's first output vector, as the beginning of a sum */
     bool last, exit, brightness; /* brightness: it reads the picture's units */
     bool in_floats, long_sum;
     char sum[16], part[16], weight[16]; /* types of the sums, of those of an input vector, and of weights */
@@ -38,14 +40,25 @@ static void type_name(char to[16], bool floats, int width)
 
 /* ---- the sums ---- */
 
+/* Sums begin with the biases; these and the slopes are loaded once for all pixels of the run. */
 static void declare_sums(const struct stage_text *x)
 {
-    for (int p = 0; p < x->stage->run; p++)
-        for (int o = 0; o < x->share; o++) {
-            text_add(x->t, "    var a%d_%d = %s(", p, o, x->sum);
-            shader_weight(x->s, "ow", x->weights + o);
-            text_add(x->t, "%s);\n", shader_lanes(x->vo));
-        }
+    for (int o = 0; o < x->share; o++) {
+        text_add(x->t, "    let bias%d = %s(", o, x->sum);
+        shader_weight(x->s, x->base, x->weights + o);
+        text_add(x->t, "%s);\n", shader_lanes(x->vo));
+        for (int p = 0; p < x->stage->run; p++) text_add(x->t, "    var a%d_%d = bias%d;\n", p, o, o);
+    }
+}
+
+static void load_slopes(const struct stage_text *x)
+{
+    if (x->l->activation != ACT_PRELU) return;
+    for (int o = 0; o < x->share; o++) {
+        text_add(x->t, "    let slope%d = %s(", o, x->sum);
+        shader_weight(x->s, x->base, x->weights + web_even(web_vectors(x->l->out)) + o);
+        text_add(x->t, "%s);\n", shader_lanes(x->vo));
+    }
 }
 
 /* The pixels of a row that the run's windows touch. */
@@ -98,8 +111,10 @@ static void add_up(const struct stage_text *x, const char *round)
             for (int o = 0; o < x->share; o++) text_add(x->t, "        var b%d_%d = %s(0);\n", p, o, x->part);
     text_add(x->t, "        for (var ky = 0u; ky < %du + frame.zero.x; ky++) {\n", l->kernel);
     text_add(x->t, "          let at = c * %du + (y + ky) * %du + x;\n", x->in_w * x->in_h, x->in_w);
-    text_add(x->t, "          let k = %du + ((%s%sc) * %du + ky) * %du + ow * %du;\n", first / half, round, round[0] ? " + " : "",
-        l->kernel, web_even(l->kernel * out * columns) / half, columns);
+    text_add(x->t, "          let k = %du + ((%s%sc) * %du + ky) * %du", first / half, round, round[0] ? " + " : "", l->kernel,
+        web_even(l->kernel * out * columns) / half);
+    if (x->stage->split > 1) text_add(x->t, " + ow * %du", columns);
+    text_add(x->t, ";\n");
     load_row(x);
     for (int kx = 0; kx < l->kernel; kx++) add_products(x, kx);
     text_add(x->t, "        }\n");
@@ -121,11 +136,7 @@ static void activate(const struct stage_text *x, const char *a, int o)
     switch (l->activation) {
     case ACT_RELU: text_add(t, "%s = max(%s, %s(0));", a, a, type); break;
     case ACT_LEAKY_RELU: text_add(t, "%s = max(%s, %s(0)) + %.9g * min(%s, %s(0));", a, a, type, (double) l->a, a, type); break;
-    case ACT_PRELU:
-        text_add(t, "%s = max(%s, %s(0)) + %s(", a, a, type, type);
-        shader_weight(x->s, "ow", x->weights + web_even(web_vectors(l->out)) + o);
-        text_add(t, "%s) * min(%s, %s(0));", shader_lanes(x->vo), a, type);
-        break;
+    case ACT_PRELU: text_add(t, "%s = max(%s, %s(0)) + slope%d * min(%s, %s(0));", a, a, type, o, a, type); break;
     case ACT_CLIP:
         if (!isinf(l->a)) text_add(t, "%s = max(%s, %s(%.9g));", a, a, type, (double) l->a);
         if (!isinf(l->b)) text_add(t, "%s = min(%s, %s(%.9g));", a, a, type, (double) l->b);
@@ -163,15 +174,15 @@ static void finish_pixel(const struct stage_text *x, int p)
     text_add(x->t, "      { let q = corner + vec2<i32>(vec2<u32>(x + %du, y)) - %d; let inside = all(vec2<u32>(q) < size);\n", p,
         x->stage->halo);
     const bool buffer = x->l->plus >= 0;
-    if (buffer || x->last) text_add(x->t, "        let place = u32(q.y) * size.x + u32(q.x);\n");
+    if (buffer || (x->last && !x->exit)) text_add(x->t, "        let place = u32(q.y) * size.x + u32(q.x);\n");
     for (int step = 0; step < 2; step++) {
         const bool sum = (step == 0) == l->plus_first;
         for (int o = 0; o < x->share; o++) {
             char a[32];
             snprintf(a, sizeof a, "a%d_%d", p, o);
             if (sum && buffer)
-                text_add(x->t, "        if (inside) { %s += %s(%s(plus[(o + %du) * size.x * size.y + place])%s); }\n", a, x->sum,
-                    x->in_floats || x->long_sum ? "unpack_f" : "unpack", o, shader_lanes(x->vo));
+                text_add(x->t, "        if (inside) { %s += %s(%s(plus[(%s%du) * size.x * size.y + place])%s); }\n", a, x->sum,
+                    x->in_floats || x->long_sum ? "unpack_f" : "unpack", x->own, o, shader_lanes(x->vo));
             if (!sum) {
                 text_add(x->t, "        ");
                 activate(x, a, o);
@@ -188,12 +199,12 @@ static void put_pixel(const struct stage_text *x, int p)
     const char *wide = x->in_floats || x->long_sum ? "vec4<f32>" : "h4";
     for (int o = 0; o < x->share; o++) {
         if (x->last)
-            text_add(x->t, "        if (inside) { after[(o + %du) * size.x * size.y + place] = pack(h4(%s(a%d_%d%s))); }\n", o,
-                wide, p, o, filled[x->vo]);
+            text_add(x->t, "        if (inside) { after[(%s%du) * size.x * size.y + place] = pack(h4(%s(a%d_%d%s))); }\n", x->own,
+                o, wide, p, o, filled[x->vo]);
         else
             text_add(x->t,
-                "        %s_tile[(o + %du) * %du + y * %du + x + %du] = select(vec2<u32>(0), pack(h4(%s(a%d_%d%s))), inside);\n",
-                x->s->entry, o, stage->w * stage->h, stage->w, p, wide, p, o, filled[x->vo]);
+                "        %s_tile[(%s%du) * %du + y * %du + x + %du] = select(vec2<u32>(0), pack(h4(%s(a%d_%d%s))), inside);\n",
+                x->s->entry, x->own, o, stage->w * stage->h, stage->w, p, wide, p, o, filled[x->vo]);
     }
     text_add(x->t, "      }\n");
 }
@@ -202,6 +213,7 @@ static void put_pixel(const struct stage_text *x, int p)
 static void finish(const struct stage_text *x)
 {
     if (!x->last) text_add(x->t, "    workgroupBarrier();\n");
+    load_slopes(x);
     if (x->exit) {
         text_add(x->t, "    if (on) {\n");
         for (int p = 0; p < x->stage->run; p++) {
@@ -232,6 +244,8 @@ void shader_stage(const struct shader *s, int index, int weights)
     x.vi = web_vector(l->in);
     x.vo = web_vector(l->out);
     x.share = web_vectors(l->out) / stage->split;
+    x.base = stage->split > 1 ? "ow" : "";
+    x.own = stage->split > 1 ? "o + " : "";
     x.last = index == g->count - 1;
     x.exit = x.last && shader_is_exit(s);
     x.brightness = !index && shader_is_entry(s) && s->network->luma;
@@ -242,9 +256,9 @@ void shader_stage(const struct shader *s, int index, int weights)
     type_name(x.weight, x.in_floats, x.vo == 1 ? x.vi : x.vo);
     const int runs = stage->runs_x * stage->h;
     text_add(x.t, "  { // %d -> %d, %dx%d\n", l->in, l->out, l->kernel, l->kernel);
-    text_add(x.t, "    let on = t < %du; let r = t %% %du; let o = (t / %du) * %du;\n", stage->active, runs, runs,
-        stage->split > 1 ? x.share : 0);
-    text_add(x.t, "    let ow = o / %du;\n", s->form == WEB_F16 ? 2 : 1);
+    text_add(x.t, "    let on = t < %du; let r = t %% %du;\n", stage->active, runs);
+    if (stage->split > 1)
+        text_add(x.t, "    let o = (t / %du) * %du; let ow = o / %du;\n", runs, x.share, s->form == WEB_F16 ? 2 : 1);
     text_add(x.t, "    let y = r / %du; let x = min((r %% %du) * %du, %du);\n", stage->runs_x, stage->runs_x, stage->run,
         stage->w - stage->run);
     declare_sums(&x);
