@@ -65,7 +65,8 @@ export class WasmEngine {
     return width * height > MOST ? `${width}x${height} is too large for the CPU` : '';
   }
 
-  async prepare() {
+  /** @param {import('./models.js').Rung} _ @returns {Promise<import('./engine_gpu.js').Ready|null>} */
+  async prepare(_) {
     return null;
   }
 

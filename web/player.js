@@ -286,15 +286,21 @@ export class Player extends EventTarget {
     const engine = /** @type {Engine} */ (this.#engine), rung = this.#ladder[step], monitor = this.#monitor, known = this.#loop.size;
     const size = known.width ? known : { width: this.#video.videoWidth, height: this.#video.videoHeight };
     try {
-      const ready = await engine.prepare(/** @type {any} */ (rung));
+      const ready = await engine.prepare(rung);
       const why = ready ? engine.whyNot(/** @type {any} */ (ready), { ...size, ...this.#loop.outSize(ready.plan, { ...size, rotation: 0 }, false) }) : '';
       if (why) throw new Error(`${rung.name}: ${why}`);
       const plan = await engine.use(rung);
-      if (plan) monitor.setCost(step, costOf(plan, Math.max(1, (this.#screen.view?.fullWidth ?? 2 * size.width) / size.width)));
+      if (plan) monitor.setCost(step, this.#costOf(plan));
     } catch (reason) {
       monitor.setCost(step, Infinity);
       throw reason;
     }
+  }
+
+  /** @param {import('./plan.js').Plan} plan */
+  #costOf(plan) {
+    const width = this.#loop.size.width || this.#video.videoWidth || 1;
+    return costOf(plan, Math.max(1, (this.#screen.view?.fullWidth ?? 2 * width) / width));
   }
 
   /** @param {number} step @param {string} reason */
@@ -327,8 +333,9 @@ export class Player extends EventTarget {
 
   // Stepping down must not wait for a compiler.
   #prepareNext() {
-    const next = this.#ladder[this.#monitor.step + 1];
-    if (next) this.#engine?.prepare(/** @type {any} */ (next))?.catch(() => {});
+    const step = this.#monitor.step + 1, monitor = this.#monitor;
+    if (step < this.#ladder.length)
+      this.#engine?.prepare(this.#ladder[step]).then((ready) => { if (ready) monitor.setCost(step, this.#costOf(ready.plan)); }, () => monitor.setCost(step, Infinity));
   }
 
   // ---- frames ---------------------------------------------------------------------------------------------------------------------

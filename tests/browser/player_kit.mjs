@@ -7,7 +7,7 @@ export const W = 96, H = 64, soft = (rate) => `testsrc2=size=${W}x${H}:rate=${ra
 
 /** A page with a video of a clip and, if options are given, a player on it. @param {string} name @param {object|null} options @param {object} [more] */
 export async function playing(name, options, { play = true, style = `width:${2 * W}px;height:${2 * H}px`, ...more } = {}) {
-  const page = more.page ?? await openPage('/blank', more);
+  const page = more.page ?? await openPage('/blank', { context: { viewport: { width: 480, height: 320 } }, ...more });
   if (more.page) await page.reload(); // for what it runs at first
   await page.evaluate(async ([src, css, start]) => {
     const video = document.createElement('video');

@@ -84,15 +84,15 @@ test('a network for any ratio gets the size of the screen; fullscreen', async ()
   const page = await playing('/work/slow.webm', { model: ['ivs'], maxRatio: 3 }, { style: 'width:150px;height:100px' });
   await isShown(page);
   await until(page, 'player.stats().outWidth === 150 && player.stats().outHeight === 100');
-  await page.evaluate(() => { video.style.width = '600px'; video.style.height = '400px'; });
-  await until(page, `player.stats().outWidth === ${3 * W} && player.stats().canvasWidth === 600`);
+  await page.evaluate(() => { video.style.width = '300px'; video.style.height = '200px'; });
+  await until(page, `player.stats().outWidth === ${3 * W} && player.stats().canvasWidth === 300`);
   await page.evaluate(() => video.addEventListener('click', () => video.requestFullscreen(), { once: true }));
   await page.click('video');
-  await until(page, 'document.fullscreenElement === video && player.canvas.matches(":popover-open") && player.canvas.width >= 1000');
+  await until(page, 'document.fullscreenElement === video && player.canvas.matches(":popover-open") && player.canvas.width >= 470');
   const over = await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(); return [c.left + c.right, c.top + c.bottom].map((v, i) => Math.abs(v - [innerWidth, innerHeight][i])); });
   ok(over.every((v) => v < 2), String(over));
   await page.evaluate(() => document.exitFullscreen());
-  await until(page, '!player.canvas.matches("[popover]") && player.canvas.width === 600');
+  await until(page, '!player.canvas.matches("[popover]") && player.canvas.width === 300');
   await isShown(page);
 }, { seconds: 150 });
 
