@@ -107,6 +107,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     if (!existsSync(join(here, 'dist', 'engine.wasm'))) console.log('no web/dist/engine.wasm: without WebGPU the page shows plain video (./dev wasm builds it)');
     const { url } = await startServer({ port: Number(port) });
     console.log(`${url}/demo/\nCtrl-C ends it`);
+    makeRenditions(join(root, 'samples', 'harbour.mp4'), join(here, 'demo', 'media')).catch((reason) => console.error(`no adaptive stream: ${reason.message}`));
   } catch (reason) {
     const { code, message } = /** @type {any} */ (reason);
     console.error(code === 'EADDRINUSE' ? `port ${port} is taken; ./dev web PORT takes another` : message);
