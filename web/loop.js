@@ -2,6 +2,7 @@
 // What is done with each frame: looked at, timed, and handed to the engine with all that it must know. Less than a millisecond of the page's
 // time; what is not needed for every frame is remembered.
 import { colourOf } from './colour.js';
+import { Last } from './monitor.js';
 
 /**
  * @typedef {import('./renderer.js').Frame} Frame
@@ -25,7 +26,8 @@ export class FrameLoop {
   epoch = 1;
   /** Why colours would be wrong; ''. */
   colourWhy = '';
-  count = { drawn: 0, dropped: 0, before: 0, at: 0, fps: NaN, main: NaN, network: NaN, blit: NaN };
+  count = { drawn: 0, dropped: 0, before: 0, at: 0, fps: NaN, network: NaN, blit: NaN };
+  spentMs = new Last();
 
   /** @param {HTMLVideoElement} video @param {import('./screen.js').Screen} screen @param {import('./monitor.js').Monitor} monitor @param {Host} host @param {number} [maxRatio] */
   constructor(video, screen, monitor, host, maxRatio) {
@@ -146,8 +148,7 @@ export class FrameLoop {
 
   /** What the page spent on a frame. @param {number} ms */
   spent(ms) {
-    const c = this.count;
-    c.main = Number.isFinite(c.main) ? c.main + 0.05 * (ms - c.main) : ms;
+    this.spentMs.add(ms);
   }
 
   /** Once a second. */

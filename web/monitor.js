@@ -32,7 +32,7 @@ export function quantile(values, q) {
 }
 
 /** The last numbers of a series, in a ring. */
-class Last {
+export class Last {
   #values = /** @type {number[]} */ ([]); #next = 0; #size;
   /** @param {number} [size] */
   constructor(size = KEPT) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The overlay: what the player does, in a few lines of small print over a corner of the picture.
 
+import { quantile } from './monitor.js';
+
 /** @typedef {import('./index.js').Stats} Stats */
 
 /** @param {number} v @param {number} [digits] */
@@ -11,14 +13,14 @@ const number = (v, digits = 1) => (Number.isFinite(v) ? v.toFixed(digits) : '-')
  * @param {import('./player.js').State} state @param {string} reason @param {import('./loop.js').FrameLoop} loop @param {number} steps @param {HTMLCanvasElement} canvas
  * @returns {Stats}
  */
-export function gather(state, reason, { engine, monitor, count: c, matrix }, steps, canvas) {
+export function gather(state, reason, { engine, monitor, count: c, spentMs, matrix }, steps, canvas) {
   const size = engine?.size, traffic = engine?.traffic, step = Math.min(monitor.step, steps), running = engine !== null && step < steps;
   return {
     state, reason, backend: engine?.backend ?? null, gpu: engine?.name ?? '', network: running ? engine.network : '', form: running ? engine.form : null,
     step, steps, limited: monitor.throttled ? 'throttled' : monitor.ceiling > 0 ? 'saving power' : '',
     width: size?.width ?? 0, height: size?.height ?? 0, outWidth: size?.outWidth ?? 0, outHeight: size?.outHeight ?? 0,
     canvasWidth: canvas.width, canvasHeight: canvas.height, fps: c.fps, mediaFps: 1000 / monitor.interval, drawn: c.drawn, dropped: c.dropped,
-    budget: monitor.budget, p50: monitor.p50, p95: monitor.p95, networkMs: c.network, blitMs: c.blit, mainMs: c.main,
+    budget: monitor.budget, p50: monitor.p50, p95: monitor.p95, networkMs: c.network, blitMs: c.blit, mainMs: quantile(spentMs.values, 0.5),
     bytes: traffic?.bytes ?? 0, floorBytes: traffic?.floor ?? 0, matrix,
   };
 }
