@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Loss and gradients of a plain ladder network on the CPU, several times as fast as PyTorch's: fast.c, compiled for each network
-when it is first used. Run alone, it compares both for several networks:
+"""Loss and gradients of a network on the CPU, several times as fast as PyTorch's: for plain ladder networks by fast_ladder.c, for
+piper with fixed batch norm by fast_piper.c, compiled for each network when it is first used. Run alone, it compares both:
 
     python3 train/fast.py [NAME ...]
 
-Where there is no gcc, or a network or a crop that fast.c does not know, PyTorch does it all."""
+Where there is no gcc, or a network or a crop that these do not know, PyTorch does it all."""
 import ctypes
 import hashlib
 import os
@@ -24,7 +24,8 @@ import torch
 import data
 import networks
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fast.c")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHARED = ("fast.h", "fast_winograd.h")
 OPTIONS = ["-O3", "-march=native", "-std=gnu17", "-shared", "-fPIC"]
 BLOCK = 16  # what the size of a crop is a multiple of
 
@@ -38,69 +39,128 @@ def processor():
         return platform.processor()
 
 
-def library(**constants):
-    """fast.c compiled with those, or what was compiled from the same text for the same processor; None, and a word about it, where
-    that cannot be done."""
-    given = [f"-D{name}={value}" for name, value in constants.items()]
-    with open(SOURCE, "rb") as file:
-        key = hashlib.sha256(file.read() + repr((OPTIONS, given, processor())).encode()).hexdigest()[:16]
-    path = os.path.join(data.WORK, f"fast-{key}.so")
+def library(name, **constants):
+    """A C file compiled with those, or what was compiled from the same text for the same processor; None, and a word about it,
+    where that cannot be done."""
+    given = [f"-D{constant}={value}" for constant, value in constants.items()]
+    key = hashlib.sha256(repr((OPTIONS, given, processor())).encode())
     try:
+        for part in (name, *SHARED):
+            with open(os.path.join(HERE, part), "rb") as file:
+                key.update(file.read())
+        path = os.path.join(data.WORK, f"fast-{key.hexdigest()[:16]}.so")
         if not os.path.exists(path):
             os.makedirs(data.WORK, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=data.WORK) as folder:  # two trainings may begin at once
                 made = os.path.join(folder, "made.so")
-                subprocess.run(["gcc", *OPTIONS, *given, SOURCE, "-o", made, "-lm"], check=True)
+                subprocess.run(["gcc", *OPTIONS, *given, os.path.join(HERE, name), "-o", made, "-lm"], check=True)
                 os.replace(made, path)
         return ctypes.CDLL(path)
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"fast.c cannot be used ({error}): gradients are PyTorch's", file=sys.stderr, flush=True)
+        print(f"{name} cannot be used ({error}): gradients are PyTorch's", file=sys.stderr, flush=True)
         return None
 
 
-class Ladder:
-    """Called with crops, it gives their loss as autograd would and leaves the gradients with the network's parameters."""
+class Compiled:
+    """Called with crops, it gives their loss as autograd would and leaves the gradients with the network's parameters; None when
+    that is not for it."""
 
     def __init__(self, network, compiled):
         self.network, self.compiled = network, compiled
-        compiled.ladder_scratch.restype = ctypes.c_size_t
-        compiled.ladder_gradients.restype = ctypes.c_double
-        self.parameters = []
-        for i, block in enumerate(network.convolutions):
-            self.parameters += [block.expand, block.bias] + list(network.slopes[i:i + 1])
-        self.parameters.append(network.short)
+        compiled.scratch_of.restype = ctypes.c_size_t
+        compiled.gradients_of.restype = ctypes.c_double
         self.scratch = torch.empty(0, dtype=torch.uint8)
 
-    def values(self):
-        kernels = {id(block.expand): block.kernel() for block in self.network.convolutions}
-        return torch.cat([kernels.get(id(parameter), parameter).detach().reshape(-1) for parameter in self.parameters])
-
     def __call__(self, small, large, kind):
-        batch, channels, height, width = small.shape
-        if channels != 1 or height != width or height % BLOCK or kind not in ("l1", "l2"):
+        height, width = small.shape[2:]
+        if height != width or height % BLOCK or kind not in ("l1", "l2") or not self.ready():
             return None
-        values, small, large = self.values(), small.contiguous(), large.contiguous()
-        needed = self.compiled.ladder_scratch(height)
+        parts = [part.detach().reshape(-1) for part in self.values()]
+        values, small, large = torch.cat(parts), small.contiguous(), large.contiguous()
+        needed = self.compiled.scratch_of(height)
         if self.scratch.numel() < needed:
             self.scratch = torch.empty(needed, dtype=torch.uint8)
         gradients = torch.empty_like(values)
         pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (values, gradients, small, large)]
-        loss = self.compiled.ladder_gradients(*pointers, height, batch, kind == "l2", ctypes.c_void_p(self.scratch.data_ptr()))
-        for parameter, gradient in zip(self.parameters, gradients.split([parameter.numel() for parameter in self.parameters])):
-            parameter.grad = gradient.view_as(parameter)
+        loss = self.compiled.gradients_of(*pointers, height, len(small), kind == "l2", ctypes.c_void_p(self.scratch.data_ptr()))
+        self.take(gradients.split([part.numel() for part in parts]))
         return torch.tensor(loss, dtype=torch.float32)
+
+
+class Ladder(Compiled):
+    @staticmethod
+    def of(network):
+        if any(block.shrink is not None for block in network.convolutions):
+            return None
+        first, last = network.convolutions[0], network.convolutions[-1]
+        compiled = library("fast_ladder.c", WIDTH=first.shape[0], HIDDEN=len(network.convolutions) - 2, FIRST=first.shape[2],
+                           LAST=last.shape[2], SCALE=network.scale)
+        return compiled and Ladder(network, compiled)
+
+    def ready(self):
+        return True
+
+    def values(self):
+        for i, block in enumerate(self.network.convolutions):
+            yield from (block.kernel(), block.bias, *self.network.slopes[i:i + 1])
+        yield self.network.short
+
+    def take(self, gradients):
+        parameters = []
+        for i, block in enumerate(self.network.convolutions):
+            parameters += [block.expand, block.bias, *self.network.slopes[i:i + 1]]
+        for parameter, gradient in zip(parameters + [self.network.short], gradients):
+            parameter.grad = gradient.view_as(parameter)
+
+
+class Piper(Compiled):
+    """With batch norm fixed: folded into the convolutions. What its own parameters get follows from what the folded ones get."""
+
+    @staticmethod
+    def of(network):
+        width = network.head.weight.shape[0]
+        if width % BLOCK or any(norm.training for _, norm in Piper.pairs(network)):
+            return None
+        compiled = library("fast_piper.c", WIDTH=width, BLOCKS=len(network.body), SCALE=network.scale)
+        return compiled and Piper(network, compiled)
+
+    @staticmethod
+    def pairs(network):
+        for block in network.body:
+            yield block.first, block.first_norm
+            yield block.second, block.second_norm
+
+    def ready(self):
+        return not any(norm.training for _, norm in self.pairs(self.network))
+
+    def values(self):
+        yield from (self.network.head.weight, self.network.head.bias)
+        for pair in self.pairs(self.network):
+            yield from networks.fold(*pair)
+        yield from (self.network.tail.weight, self.network.tail.bias)
+
+    def take(self, gradients):
+        ends = [self.network.head.weight, self.network.head.bias, self.network.tail.weight, self.network.tail.bias]
+        for parameter, gradient in zip(ends, gradients[:2] + gradients[-2:]):
+            parameter.grad = gradient.view_as(parameter)
+        with torch.no_grad():
+            for i, (convolution, norm) in enumerate(self.pairs(self.network)):
+                of_kernel, of_bias = gradients[2 + 2 * i].view_as(convolution.weight), gradients[3 + 2 * i]
+                deviation = (norm.running_var + norm.eps).sqrt()
+                factor = norm.weight / deviation
+                convolution.weight.grad = of_kernel * factor[:, None, None, None]
+                convolution.bias.grad = of_bias * factor
+                norm.bias.grad = of_bias
+                along = (convolution.weight.double() * of_kernel).sum((1, 2, 3))  # the gradient times what the convolution gave
+                norm.weight.grad = ((along + (convolution.bias - norm.running_mean).double() * of_bias) / deviation).float()
 
 
 def backward_of(network):
     """What computes loss and gradients of this network faster than autograd; None when nothing does."""
-    if type(network) is not networks.Ladder or any(block.shrink is not None for block in network.convolutions):
+    kind = {networks.Ladder: Ladder, networks.Piper: Piper}.get(type(network))
+    if not kind or not all(p.requires_grad and p.device.type == "cpu" and p.dtype == torch.float32 for p in network.parameters()):
         return None
-    if not all(p.requires_grad and p.device.type == "cpu" and p.dtype == torch.float32 for p in network.parameters()):
-        return None
-    first, last = network.convolutions[0], network.convolutions[-1]
-    compiled = library(WIDTH=first.shape[0], HIDDEN=len(network.convolutions) - 2, FIRST=first.shape[2], LAST=last.shape[2],
-                       SCALE=network.scale)
-    return Ladder(network, compiled) if compiled else None
+    return kind.of(network)
 
 
 # ---- run alone ----
@@ -124,20 +184,31 @@ def example(name):
     network = networks.make(name)
     networks.collapse(network)
     with torch.no_grad():
-        for block in network.convolutions:
-            block.bias.uniform_(-0.1, 0.1)
-        for slope in network.slopes:
-            slope.uniform_(-0.2, 0.6)
+        for key, value in network.state_dict().items():
+            if key.startswith("slopes"):
+                value.uniform_(-0.2, 0.6)
+            elif key.endswith("norm.weight") or key.endswith("running_var"):
+                value.uniform_(0.5, 1.5)
+            elif key.endswith(("bias", "running_mean")):
+                value.uniform_(-0.1, 0.1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
     return network.to(memory_format=torch.channels_last)
+
+
+def crops(network, batch, size):
+    colours = 1 if network.colour == "luma" else 3
+    small = torch.rand(batch, colours, size, size)
+    large = torch.nn.functional.interpolate(small, scale_factor=network.scale, mode="bicubic")
+    return small, large + torch.randn_like(large) * 0.05
 
 
 def differences(name, kind, size):
     """The largest relative difference of a parameter's gradient, and of the loss: between ours and autograd's, then of each from
     autograd's in double precision. (There, signs near zero may be others, of errors and before PReLU; then both differ.)"""
     network = example(name)
-    small = torch.rand(3, 1, size, size)
-    large = torch.nn.functional.interpolate(small, scale_factor=network.scale, mode="bicubic")
-    large += torch.randn_like(large) * 0.05
+    small, large = crops(network, 3, size)
     found = []
     for compute in (backward_of(network), lambda *given: by_autograd(network, *given)):
         network.zero_grad(set_to_none=True)
@@ -153,7 +224,7 @@ def differences(name, kind, size):
 def milliseconds(name, size, batch=16, rounds=15):
     """Processor time of a loss and its gradients, medians of turns: (PyTorch's, ours)."""
     network = example(name)
-    small, large = torch.rand(batch, 1, size, size), torch.rand(batch, 1, size * network.scale, size * network.scale)
+    small, large = crops(network, batch, size)
     turns = [lambda *given: by_autograd(network, *given), backward_of(network)]
     times = [[], []]
     for _ in range(rounds):
@@ -169,7 +240,7 @@ def main():
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     worst = 0
-    for name in sys.argv[1:] or ["rt3", "rt9", "rt14", "rt27", "rt105", "rt14-x3", "rt14-x4"]:
+    for name in sys.argv[1:] or ["rt3", "rt9", "rt14", "rt27", "rt105", "rt14-x3", "rt14-x4", "piper", "piper-x3", "piper-x4"]:
         for size in (32, 48):
             between, ours, theirs = (max(found) for found in zip(*[differences(name, kind, size) for kind in ("l1", "l2")]))
             worst = max(worst, between)

@@ -118,10 +118,10 @@ class Training:
             networks.collapse(self.network)
             networks.collapse(self.average)
             self.optimiser = soap.Soap(self.network.parameters())
-        self.fast = fast.backward_of(self.network)
         for module in self.network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.train(not self.now().fixed)
+        self.fast = fast.backward_of(self.network)
 
     def begin_with(self, path):
         """Takes what has the same name and shape."""

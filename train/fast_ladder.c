@@ -2,63 +2,18 @@
 /* The loss of a plain ladder network (networks.Ladder, collapsed) over a batch of crops, and its gradients. fast.py compiles this
  * file for each network, with WIDTH, HIDDEN, FIRST, LAST and SCALE given, and calls it in place of PyTorch's autograd.
  *
- * One crop goes forth and back before the next begins: all it leaves on the way is in the second-level cache then. Channels are
- * innermost and padded to whole vectors. Each kernel keeps a block of sums in registers and uses a number that it spreads over a
- * vector for all the taps of a kernel's row, so that it waits for multiplications and not for loads:
- *
- *     forward, backward through data    PIXELS neighbours in a row x one vector of channels of the result
- *     backward through weights          GROUP channels of the input x the taps of a row x one vector of channels of the result
- *
- * What is kept of a layer is what its PReLU was given: the result is made from it again; its sign and the slope's gradient need
- * it. */
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#ifdef __AVX512F__
-enum { LANES = 16, PIXELS = 16, GROUP = 8, GROUP_WIDE = 4 };
-#else
-enum { LANES = 8, PIXELS = 8, GROUP = 4, GROUP_WIDE = 2 };
-#endif
+ * One crop goes forth and back before the next begins: all it leaves on the way is in the second-level cache then. What is kept of
+ * a layer is what its PReLU was given: the result is made from it again; its sign and the slope's gradient need it. */
+#define COLOURS 1
+#include "fast.h"
 
 enum {
-    CHANNELS = (WIDTH + LANES - 1) / LANES * LANES,
-    PHASES = SCALE * SCALE,
-    RESULTS = (PHASES + LANES - 1) / LANES * LANES,
+    CHANNELS = WHOLE_VECTORS(WIDTH),
     WIDEST = CHANNELS > RESULTS ? CHANNELS : RESULTS,
     LAYERS = HIDDEN + 2,
     SHORT = 5, // the short way's kernel
-    EDGE = 2,  // pixels around a padded picture
     STRIP = 4, // rows whose part of a weight's gradient is summed while they are in the first-level cache
-    LARGEST_KERNEL = 5,
 };
-
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE vec spread(float x)
-{
-    return x - (vec){0};
-}
-
-INLINE vec *at(float *x)
-{
-    return (vec *) x;
-}
-
-INLINE vec get(const float *x)
-{
-    return *(const vec *) x;
-}
-
-/* a where the mask is set, else b. */
-INLINE vec choose(ivec mask, vec a, vec b)
-{
-    return (vec) (((ivec) a & mask) | ((ivec) b & ~mask));
-}
 
 INLINE vec prelu(vec z, vec slope)
 {
@@ -89,36 +44,6 @@ struct job {
 
 /* ---- kernels ---- */
 
-/* Adds to PIXELS results in a row what k x k taps make of the input, whose first needed pixel is at x; row and stride are floats
- * from one row to the next and from one pixel to the next. */
-INLINE void taps(vec *sum, const float *x, size_t row, const int stride, int inputs, const float *weights, const int k)
-{
-    for (int ky = 0; ky < k; ky++, x += row) {
-        for (int i = 0; i < inputs; i++, weights += k * LANES) {
-            vec w[LARGEST_KERNEL];
-#pragma GCC unroll 5
-            for (int kx = 0; kx < k; kx++) w[kx] = get(weights + kx * LANES);
-#pragma GCC unroll 20
-            for (int q = 0; q < PIXELS + k - 1; q++) {
-                vec v = spread(x[q * stride + i]);
-#pragma GCC unroll 5
-                for (int kx = 0; kx < k; kx++)
-                    if (q >= kx && q - kx < PIXELS) sum[q - kx] += v * w[kx];
-            }
-        }
-    }
-}
-
-INLINE size_t padded(const struct job *job, int y, int x)
-{
-    return (size_t) (y + EDGE) * (job->size + 2 * EDGE) + x + EDGE;
-}
-
-INLINE size_t plain(const struct job *job, int y, int x)
-{
-    return (size_t) y * job->size + x;
-}
-
 /* A convolution of the long way with the PReLU behind it. x is padded. */
 INLINE void hidden_forward(
     const struct job *job, const struct layer *layer, const float *x, const int stride, const int k, float *kept, float *value)
@@ -129,10 +54,10 @@ INLINE void hidden_forward(
             for (int at_x = 0; at_x < job->size; at_x += PIXELS) {
                 vec sum[PIXELS], slope = get(layer->slope + block);
                 for (int p = 0; p < PIXELS; p++) sum[p] = get(layer->bias + block);
-                taps(sum, x + padded(job, y - k / 2, at_x - k / 2) * stride, row, stride, layer->inputs,
+                taps(sum, x + padded(job->size, y - k / 2, at_x - k / 2) * stride, row, stride, layer->inputs,
                     layer->forward + (size_t) block * k * k * layer->inputs, k);
-                float *left = kept + plain(job, y, at_x) * CHANNELS + block,
-                      *next = value + padded(job, y, at_x) * CHANNELS + block;
+                float *left = kept + plain(job->size, y, at_x) * CHANNELS + block,
+                      *next = value + padded(job->size, y, at_x) * CHANNELS + block;
 #pragma GCC unroll 16
                 for (int p = 0; p < PIXELS; p++) {
                     *at(left + p * CHANNELS) = sum[p];
@@ -151,11 +76,11 @@ static void last_forward(const struct job *job, const float *x)
             for (int at_x = 0; at_x < job->size; at_x += PIXELS) {
                 vec sum[PIXELS];
                 for (int p = 0; p < PIXELS; p++) sum[p] = get(last->bias + block);
-                taps(sum, x + padded(job, y - LAST / 2, at_x - LAST / 2) * CHANNELS, (size_t) side * CHANNELS, CHANNELS, WIDTH,
-                    last->forward + (size_t) block * LAST * LAST * WIDTH, LAST);
-                taps(sum, job->repeated + padded(job, y - SHORT / 2, at_x - SHORT / 2), side, 1, 1,
+                taps(sum, x + padded(job->size, y - LAST / 2, at_x - LAST / 2) * CHANNELS, (size_t) side * CHANNELS, CHANNELS,
+                    WIDTH, last->forward + (size_t) block * LAST * LAST * WIDTH, LAST);
+                taps(sum, job->repeated + padded(job->size, y - SHORT / 2, at_x - SHORT / 2), side, 1, 1,
                     job->shortcut.forward + (size_t) block * SHORT * SHORT, SHORT);
-                float *result = job->result + plain(job, y, at_x) * RESULTS + block;
+                float *result = job->result + plain(job->size, y, at_x) * RESULTS + block;
 #pragma GCC unroll 16
                 for (int p = 0; p < PIXELS; p++) *at(result + p * RESULTS) = sum[p];
             }
@@ -174,10 +99,10 @@ INLINE void data_backward(const struct job *job, const struct layer *layer, cons
             for (int at_x = 0; at_x < job->size; at_x += PIXELS) {
                 vec sum[PIXELS];
                 for (int p = 0; p < PIXELS; p++) sum[p] = (vec){0};
-                taps(sum, slant + padded(job, y - k / 2, at_x - k / 2) * stride, row, stride, layer->outputs,
+                taps(sum, slant + padded(job->size, y - k / 2, at_x - k / 2) * stride, row, stride, layer->outputs,
                     layer->backward + (size_t) block * k * k * layer->outputs, k);
-                const float *z = kept + plain(job, y, at_x) * CHANNELS + block;
-                float *to = result + padded(job, y, at_x) * CHANNELS + block;
+                const float *z = kept + plain(job->size, y, at_x) * CHANNELS + block;
+                float *to = result + padded(job->size, y, at_x) * CHANNELS + block;
 #pragma GCC unroll 16
                 for (int p = 0; p < PIXELS; p++) {
                     vec x = get(z + p * CHANNELS), g = choose(x > 0, sum[p], slope * sum[p]);
@@ -191,31 +116,6 @@ INLINE void data_backward(const struct job *job, const struct layer *layer, cons
         }
 }
 
-/* The part that `group` channels of the input from x on and `rows` rows have in the gradient of a kernel's row of taps. slant is
- * where the first tap finds the gradient of its result. */
-INLINE void weight_taps(float *gradient, const float *x, size_t row, const float *slant, size_t slant_row, const int stride,
-    int rows, int size, const int group, const int k)
-{
-    vec sum[GROUP * 3 > GROUP_WIDE * 5 ? GROUP * 3 : GROUP_WIDE * 5];
-#pragma GCC unroll 24
-    for (int i = 0; i < group * k; i++) sum[i] = get(gradient + i * LANES);
-    for (int y = 0; y < rows; y++)
-        for (int q = 0; q < size; q++) {
-            const float *from = x + y * row + q * CHANNELS, *g = slant + y * slant_row + q * stride;
-            vec v[LARGEST_KERNEL];
-#pragma GCC unroll 5
-            for (int kx = 0; kx < k; kx++) v[kx] = get(g - kx * stride);
-#pragma GCC unroll 8
-            for (int i = 0; i < group; i++) {
-                vec s = spread(from[i]);
-#pragma GCC unroll 5
-                for (int kx = 0; kx < k; kx++) sum[i * k + kx] += s * v[kx];
-            }
-        }
-#pragma GCC unroll 24
-    for (int i = 0; i < group * k; i++) *at(gradient + i * LANES) = sum[i];
-}
-
 /* x is not padded: taps beyond its edges meet nothing. */
 INLINE void weight_backward(const struct job *job, const struct layer *layer, const float *x, const float *slant, const int stride,
     const int k, const int group)
@@ -226,8 +126,9 @@ INLINE void weight_backward(const struct job *job, const struct layer *layer, co
             for (int ky = 0; ky < k; ky++)
                 for (int i = 0; i < WIDTH; i += group)
                     weight_taps(layer->gradient + ((size_t) block / LANES * k * WIDTH + ky * WIDTH + i) * k * LANES,
-                        x + plain(job, y, 0) * CHANNELS + i, (size_t) job->size * CHANNELS,
-                        slant + padded(job, y + k / 2 - ky, k / 2) * stride + block, slant_row, stride, STRIP, job->size, group, k);
+                        x + plain(job->size, y, 0) * CHANNELS + i, (size_t) job->size * CHANNELS, CHANNELS,
+                        slant + padded(job->size, y + k / 2 - ky, k / 2) * stride + block, slant_row, stride, STRIP, job->size,
+                        group, k);
 }
 
 /* The same for a padded picture of one channel. */
@@ -241,7 +142,8 @@ INLINE void weight_backward_luma(
 #pragma GCC unroll 5
             for (int kx = 0; kx < k; kx++) sum[kx] = get(gradient + kx * LANES);
             for (int y = 0; y < job->size; y++) {
-                const float *from = x + padded(job, y + ky - k / 2, -k / 2), *g = slant + padded(job, y, 0) * stride + block;
+                const float *from = x + padded(job->size, y + ky - k / 2, -k / 2),
+                            *g = slant + padded(job->size, y, 0) * stride + block;
                 for (int p = 0; p < job->size; p++) {
                     vec v = get(g + p * stride);
 #pragma GCC unroll 5
@@ -254,47 +156,6 @@ INLINE void weight_backward_luma(
 }
 
 /* ---- a crop ---- */
-
-/* The loss of a crop, and its gradient by the result of the last convolution, which is left in slant[0]; by its bias too. share is
- * what each number has in the loss: 1 / their number in all crops; alone: in this one. */
-static double loss_backward(struct job *job, const float *large, int squared, double share, double alone)
-{
-    int size = job->size;
-    for (int y = 0; y < size; y++) {
-        float *to = job->slant[0] + padded(job, y, 0) * RESULTS;
-        memset(to, 0, (size_t) size * RESULTS * sizeof(float));
-        for (int phase = 0; phase < PHASES; phase++) {
-            const float *from = large + (size_t) (y * SCALE + phase / SCALE) * size * SCALE + phase % SCALE;
-            for (int x = 0; x < size; x++) to[x * RESULTS + phase] = from[x * SCALE];
-        }
-    }
-    double total = 0;
-    float one = (float) share;
-    for (int y = 0; y < size; y++) {
-        vec sum = {0};
-        for (int i = 0; i < size * RESULTS; i += LANES) {
-            float *to = job->slant[0] + padded(job, y, 0) * RESULTS + i;
-            vec d = get(job->result + plain(job, y, 0) * RESULTS + i) - get(to), magnitude = choose(d > 0, d, -d);
-            sum += squared ? d * d : magnitude;
-            *at(to) = squared ? d : choose(d > 0, spread(one), choose(d < 0, spread(-one), (vec){0}));
-        }
-        for (int i = 0; i < LANES; i++) total += sum[i];
-    }
-    double root = sqrt(total * alone + 1e-7);
-    float factor = squared ? (float) (share / root) : 1;
-    float *bias_gradient = job->layer[LAYERS - 1].bias_gradient;
-    for (int y = 0; y < size; y++)
-        for (int block = 0; block < RESULTS; block += LANES) {
-            vec of_bias = get(bias_gradient + block);
-            for (int x = 0; x < size; x++) {
-                float *g = job->slant[0] + padded(job, y, x) * RESULTS + block;
-                *at(g) *= factor;
-                of_bias += get(g);
-            }
-            *at(bias_gradient + block) = of_bias;
-        }
-    return squared ? root * share / alone : total * share;
-}
 
 /* slant's other uses have CHANNELS to a pixel, so what lies around the picture differs: it is made zero again. */
 static void clear_edges(const struct job *job, float *x, int stride)
@@ -315,9 +176,9 @@ static void take_luma(struct job *job, const float *small)
     for (int y = -EDGE; y < size + EDGE; y++)
         for (int x = -EDGE; x < size + EDGE; x++) {
             int near_y = y < 0 ? 0 : y >= size ? size - 1 : y, near_x = x < 0 ? 0 : x >= size ? size - 1 : x;
-            float value = small[plain(job, near_y, near_x)];
-            job->repeated[padded(job, y, x)] = value;
-            if (y == near_y && x == near_x) job->given[padded(job, y, x)] = value;
+            float value = small[plain(job->size, near_y, near_x)];
+            job->repeated[padded(job->size, y, x)] = value;
+            if (y == near_y && x == near_x) job->given[padded(job->size, y, x)] = value;
         }
 }
 
@@ -339,14 +200,14 @@ static double crop(struct job *job, const float *small, const float *large, int 
 
     float **slant = job->slant;
     const struct layer *last = &job->layer[LAYERS - 1];
-    if (RESULTS != CHANNELS)
+    if ((int) RESULTS != CHANNELS)
         memset(slant[0], 0, (size_t) (job->size + 2 * EDGE) * (job->size + 2 * EDGE) * RESULTS * sizeof(float));
-    double loss = loss_backward(job, large, squared, share, alone);
+    double loss = loss_backward(job->size, job->result, large, slant[0], last->bias_gradient, squared, share, alone);
     weight_backward_luma(job, &job->shortcut, job->repeated, slant[0], RESULTS, SHORT);
     value_again(job, LAYERS - 2);
     weight_backward(job, last, job->value[0], slant[0], RESULTS, LAST, LAST == 3 ? GROUP : GROUP_WIDE);
     data_backward(job, last, &job->layer[LAYERS - 2], slant[0], RESULTS, LAST, job->kept[LAYERS - 2], slant[1]);
-    if (RESULTS != CHANNELS) clear_edges(job, slant[0], CHANNELS);
+    if ((int) RESULTS != CHANNELS) clear_edges(job, slant[0], CHANNELS);
     for (int i = LAYERS - 2; i > 0; i--) {
         float *from = slant[(LAYERS - 1 - i) % 2], *to = slant[(LAYERS - i) % 2];
         value_again(job, i - 1);
@@ -358,19 +219,6 @@ static double crop(struct job *job, const float *small, const float *large, int 
 }
 
 /* ---- the whole ---- */
-
-/* Gives out the parts of one piece of memory; from NULL, counts only. */
-struct store {
-    float *base;
-    size_t used;
-};
-
-static float *part(struct store *store, size_t floats)
-{
-    float *found = store->base ? store->base + store->used : NULL;
-    store->used += (floats + LANES - 1) / LANES * LANES;
-    return found;
-}
 
 static void lay_out_layer(struct store *store, struct layer *layer, int inputs, int outputs, int kernel)
 {
@@ -407,12 +255,6 @@ static size_t lay_out(struct store *store, struct job *job)
     return layers;
 }
 
-/* Where the weight of an output, an input and a tap is in [outputs / LANES][kernel][inputs][kernel][LANES]. */
-static size_t place(int kernel, int inputs, int o, int i, int ky, int kx)
-{
-    return ((((size_t) (o / LANES) * kernel + ky) * inputs + i) * kernel + kx) * LANES + o % LANES;
-}
-
 static const float *read_kernel(struct layer *layer, const float *from)
 {
     int k = layer->kernel;
@@ -436,20 +278,8 @@ static float *write_kernel(const struct layer *layer, float *to)
     return to;
 }
 
-static const float *read_vector(float *to, const float *from, int n)
-{
-    memcpy(to, from, n * sizeof(float));
-    return from + n;
-}
-
-static float *write_vector(float *to, const float *from, int n)
-{
-    memcpy(to, from, n * sizeof(float));
-    return to + n;
-}
-
-/* Bytes of scratch memory that ladder_gradients needs for crops of size x size. */
-size_t ladder_scratch(int size)
+/* Bytes of scratch memory that gradients_of needs for crops of size x size. */
+size_t scratch_of(int size)
 {
     struct store store = {0};
     struct job job = {.size = size};
@@ -460,10 +290,10 @@ size_t ladder_scratch(int size)
 /* The loss of `batch` crops: small is [batch][size][size], large [batch][SCALE size][SCALE size]; the mean absolute error, or, when
  * squared, the mean of the crops' root mean square errors. parameters has for each convolution its kernel [out][in][k][k], its bias
  * and, but for the last, the slopes behind it; then the short way's kernel; gradients gets the same. size is a multiple of 16. */
-double ladder_gradients(const float *parameters, float *gradients, const float *small, const float *large, int size, int batch,
+double gradients_of(const float *parameters, float *gradients, const float *small, const float *large, int size, int batch,
     int squared, void *scratch)
 {
-    struct store store = {.base = (float *) (((uintptr_t) scratch + sizeof(vec) - 1) / sizeof(vec) * sizeof(vec))};
+    struct store store = {.base = aligned(scratch)};
     struct job job = {.size = size};
     size_t layers = lay_out(&store, &job);
     memset(store.base, 0, layers * sizeof(float));
