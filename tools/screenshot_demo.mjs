@@ -14,7 +14,7 @@ const server = await startServer({ port: 0 }), browser = await launch();
 const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
 const errors = [];
 page.on('pageerror', (error) => errors.push(String(error)));
-await page.goto(`${server.url}/demo/?model=${model}&split=0.5&time=1.4&paused&backend=webgpu&zoom=2.4&x=0.505&y=0.49`);
+await page.goto(`${server.url}/demo/?model=${model}&split=0.5&time=1.4&paused&backend=webgpu&zoom=2.4&x=0.505&y=0.44`);
 await page.waitForFunction(() => globalThis.demo?.stage.player?.state === 'paused' && globalThis.demo.stage.player.stats().drawn > 0, null, { timeout: 540000 });
 await page.waitForTimeout(3000);
 const shot = await page.screenshot({ type: 'png' });

@@ -220,6 +220,62 @@ test('planes in, planes out: nothing of the colours is lost on the way', async (
   ok(psnr(0, a) > 42 && psnr(a, b) > 40 && psnr(b, wanted.length) > 40);
 });
 
+test('a turned clip stays turned; written to a stream it is the same file', async () => {
+  needKit();
+  const [rt3] = exportPlans('rt3');
+  clip('straight.mp4', { width: 64, height: 48, frames: 10, audio: true });
+  run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'straight.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90', join(work, 'turned.mp4')]);
+  clip('stream.webm', { width: 64, height: 48, frames: 10, audio: true });
+  const made = await saveClip(page, 'turned.mp4', 'out_turned.mp4', rt3);
+  equal(made.error, undefined);
+  const look = (/** @type {string} */ name) => JSON.parse(run('ffprobe', ['-v', 'error', '-select_streams', 'v', '-show_streams', '-of', 'json', join(work, name)])).streams[0];
+  const before = look('turned.mp4'), after = look('out_turned.mp4');
+  ok(before.side_data_list[0].rotation);
+  deepEqual([after.width, after.height, after.side_data_list[0].rotation], [128, 96, before.side_data_list[0].rotation]);
+  for (const name of ['straight.mp4', 'stream.webm']) {
+    await saveClip(page, name, `whole_${name}`, rt3);
+    const blob = await page.evaluate(async ([file, address]) => {
+      const { upscaleClip } = await window.tools(), { device } = await window.gpu();
+      let bytes = new Uint8Array(0), closed = false;
+      const writable = new WritableStream({ write({ data, position }) {
+        const all = new Uint8Array(Math.max(bytes.length, position + data.length));
+        all.set(bytes);
+        all.set(data, position);
+        bytes = all;
+      }, close() { closed = true; } });
+      const out = await upscaleClip(`/work/${file}`, { plan: await window.plan(address), device, mediabunny: await window.kit(), writable });
+      await window.put(`streamed_${file}`, bytes);
+      return [out.blob, closed, out.frames];
+    }, [name, rt3]);
+    deepEqual(blob, [null, true, 10]);
+    deepEqual(packetsOf(join(work, `streamed_${name}`)), packetsOf(join(work, `whole_${name}`)), name);
+  }
+});
+
+test('without a GPU: the engine in WebAssembly does pictures and clips', async () => {
+  needKit();
+  if (!existsSync(join(root, 'web', 'dist', 'engine.wasm'))) throw new Skip('no web/dist/engine.wasm (./dev wasm)');
+  clip('cpu.webm', { width: 64, height: 48, frames: 8 });
+  const [w, h] = [240, 70], rgba = picture(w, h, 9); // a network of wasm.js gets a wide halo
+  png('cpu.png', rgba, w, h);
+  const found = await page.evaluate(async () => {
+    const { upscalePicture, savePicture, upscaleClip } = await window.tools(), { createWasm } = await import('/web/wasm.js'), wasm = await createWasm({ threads: 2 });
+    const net = await wasm.load('/models/rt3.onnx'), file = await (await fetch('/work/cpu.png')).blob();
+    const whole = await upscalePicture(file, { net }), tiled = await upscalePicture(file, { net, tile: 32 });
+    await window.put('cpu_out.png', await savePicture(tiled));
+    const made = await upscaleClip('/work/cpu.webm', { net, mediabunny: await window.kit() });
+    await window.put('cpu_out.webm', made.blob);
+    net.destroy();
+    wasm.destroy();
+    return { tiles: tiled.tiles, most: whole.data.reduce((m, v, i) => Math.max(m, Math.abs(v - tiled.data[i])), 0), frames: made.frames };
+  });
+  ok(found.tiles > 1);
+  ok(found.most <= 1, `tiles differ by ${found.most}`);
+  equal(found.frames, 8);
+  ok(compare(rgbaOf('cpu_out.png'), engineOf('rt3', 'cpu.png')).most <= 1);
+  equal(packetsOf(join(work, 'cpu_out.webm')).video.length, 8);
+});
+
 test('what cannot be done is said, and no file is made', async () => {
   needKit();
   const [rt3] = exportPlans('rt3');

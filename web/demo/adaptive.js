@@ -116,6 +116,7 @@ export function adaptiveSection(stage) {
   async function start() {
     stream?.close();
     player?.detach();
+    stage.video.pause(); // two players would share one GPU
     error.hidden = true;
     fetched = large = 0;
     $('segments').replaceChildren();
@@ -123,9 +124,9 @@ export function adaptiveSection(stage) {
     player = attach(video, /** @type {any} */ ({ model: stage.choices.model === 'auto' ? 'rt9-h264' : stage.choices.model, backend: stage.choices.backend }));
     for (const name of ['state', 'step', 'stats']) player.addEventListener(name, look);
     const mine = stream = new Stream(video, base, (_, renditions) => {
-      // The small one unless the network is known not to work.
-      const works = player?.state !== 'passthrough' && $('stream-use').checked;
-      return works ? 0 : renditions.length - 1;
+      // The small one unless the network is known not to work; before the first picture nothing is known.
+      const fails = player?.state === 'passthrough' && player.reason !== 'not on the page';
+      return fails || !$('stream-use').checked ? renditions.length - 1 : 0;
     }, (segment, which, length) => {
       const { renditions } = mine.index, best = renditions[renditions.length - 1];
       fetched += length;
