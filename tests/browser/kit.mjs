@@ -93,15 +93,17 @@ export function chromiumPath() {
 
 // All four are needed for WebGPU with video and canvas on a software adapter.
 const gpuFlags = ['--enable-unsafe-webgpu', '--use-vulkan=swiftshader', '--enable-features=Vulkan', '--use-angle=swiftshader'];
+// SwiftShader compiles the extension's zeros of workgroup memory one number after the other, seconds for each pipeline; a loop does the same.
+const quickFlag = '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
 /** @type {Map<string, Promise<any>>} */
 const browsers = new Map();
 
 /**
  * Chromium, headless. The same options give the same browser; a second one is not kept beside it.
- * @param {{webgpu?: boolean, args?: string[]}} [options]
+ * @param {{webgpu?: boolean, args?: string[], quick?: boolean}} [options] quick: shaders are compiled in a fourth of the time; not for benchmarks
  */
-export async function launch({ webgpu = true, args = [] } = {}) {
-  const key = JSON.stringify([webgpu, args]);
+export async function launch({ webgpu = true, args = [], quick = true } = {}) {
+  const key = JSON.stringify([webgpu, args, quick]);
   for (const [other, open] of browsers) {
     if (other === key && (await open).isConnected()) return open;
     browsers.delete(other);
@@ -111,7 +113,7 @@ export async function launch({ webgpu = true, args = [] } = {}) {
   if (!path) throw new Skip('no chromium here (Debian package chromium)');
   const { chromium } = await import('playwright-core').catch(() => { throw new Skip('no playwright-core here (npm ci in tests/browser)'); });
   const flags = ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--mute-audio', '--enable-precise-memory-info', '--js-flags=--expose-gc'];
-  const open = chromium.launch({ executablePath: path, headless: true, args: [...flags, ...(webgpu ? gpuFlags : ['--disable-gpu', '--disable-features=WebGPU']), ...args] });
+  const open = chromium.launch({ executablePath: path, headless: true, args: [...flags, ...(webgpu ? [...gpuFlags, ...(quick ? [quickFlag] : [])] : ['--disable-gpu', '--disable-features=WebGPU']), ...args] });
   browsers.set(key, open);
   return open;
 }
@@ -124,10 +126,10 @@ const gpuFault = /\[Invalid |GPUValidationError|Uncaught|is invalid|validation e
  * A page of the test server. Uncaught errors, console errors and WebGPU faults end up in page.faults and fail the test that opened it, but
  * for those that page.allow(/.../) named.
  * @param {string} [path] on the server, or a whole address; a blank page unless told
- * @param {{webgpu?: boolean, args?: string[], server?: {url: string}, context?: object}} [options] context: options of Playwright's newContext
+ * @param {{webgpu?: boolean, args?: string[], quick?: boolean, server?: {url: string}, context?: object}} [options] context: options of Playwright's newContext
  */
-export async function openPage(path = '/blank', { webgpu, args, server, context: contextOptions } = {}) {
-  const browser = await launch({ webgpu, args }), { url } = server ?? await serve();
+export async function openPage(path = '/blank', { webgpu, args, quick, server, context: contextOptions } = {}) {
+  const browser = await launch({ webgpu, args, quick }), { url } = server ?? await serve();
   const context = await browser.newContext(contextOptions), page = await context.newPage();
   page.faults = [];
   page.lines = [];

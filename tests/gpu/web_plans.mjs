@@ -30,7 +30,8 @@ const nothing = new Int32Array(new SharedArrayBuffer(4));
   setImmediate(pause);
 })();
 
-const adapter = await dawn.create([]).requestAdapter();
+globalThis.gpu = dawn.create([]); // kept: what it made does not outlive it
+const adapter = await globalThis.gpu.requestAdapter();
 if (!adapter) {
   say({ skip: 'no adapter for WebGPU' });
   process.exit(0);
