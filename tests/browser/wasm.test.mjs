@@ -2,11 +2,12 @@
 // The engine as WebAssembly, in Node's workers and in a page's: the same pictures as the program's, whatever the cuts; and what goes wrong.
 import { equal, ok, rejects } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { createWasm } from '../../web/wasm.js';
-import { finish, openPage, root, Skip, test } from './kit.mjs';
+import { finish, here, openPage, root, run, Skip, test } from './kit.mjs';
 import { compare, engineResult, picture } from './kit_media.mjs';
 
 const built = spawnSync(join(root, 'dev'), ['wasm'], { encoding: 'utf8' });
@@ -48,6 +49,24 @@ for (const name of ['rt3', 'rt9', 'rt14', 'ivs', 'lanczos2x', 'piper'])
       ok(opaque(made.data));
     }
   }));
+
+test('the engine\'s own tests as modules', () => {
+  if (built.status !== 0) throw new Skip('./dev wasm failed');
+  run('make', ['-s', '-j2', '-f', 'web/wasm/Makefile', 'check'], { cwd: root });
+  const folder = join(root, 'build-wasm'), files = ['unit', 'check'].flatMap((f) => readdirSync(join(folder, f)).map((n) => join(folder, f, n)));
+  const modules = files.filter((f) => f.endsWith('.wasm'));
+  ok(modules.length > 3);
+  for (const module of modules) {
+    const done = spawnSync(process.execPath, ['--no-warnings', join(here, 'wasi.mjs'), module], { encoding: 'utf8', cwd: root, env: { ...process.env, FM_TEST_SHARE: '8' } });
+    ok(done.status === 0 && /^[1-9]\d* passed, 0 failed, 0 skipped$/m.test(done.stdout), `${module}\n${done.stdout}${done.stderr}`);
+  }
+}, { seconds: 170 });
+
+test('as small as a page wants it', () => {
+  if (built.status !== 0) throw new Skip('./dev wasm failed');
+  const size = gzipSync(readFileSync(join(root, 'web/dist/engine.wasm')), { level: 9 }).length;
+  ok(size < 250e3, `${size} bytes gzipped`);
+});
 
 test('what a network says of itself', () => withEngine({ threads: 1 }, async (wasm) => {
   for (const [name, scale, colour, before] of [['rt3', 2, 'luma', null], ['rt14-x3', 3, 'luma', null], ['ivs', 1, 'luma', 'bilinear'], ['piper-x4', 4, 'rgb', null]]) {

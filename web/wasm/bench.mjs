@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The engine in WebAssembly beside the program itself: the same picture, in turns, in one run. What counts is the ratio of the shortest
-// times, which others on the machine disturb least. A frame is what a player has to wait for: RGBA in, RGBA out, through the workers; the
-// program's is its own "compute" with one thread (samples to floats, network, colour, samples).
+// The engine in WebAssembly beside the program itself: the same picture, in turns, in one run. A frame is what a player has to wait for:
+// RGBA in, RGBA out, through the workers; the program's is its own "compute" with one thread (samples to floats, network, colour,
+// samples). What counts is the ratio of the shortest times, which others on the machine disturb least; where they leave no processor alone
+// for a whole frame, the processors' time for a frame (that of all workers and of the page's thread) says more than the clock.
 //
 //     node web/wasm/bench.mjs [PROGRAM] [--models rt3,rt9] [--sizes 320x180,640x360] [--threads 1,2] [--rounds 5]
 import { spawnSync } from 'node:child_process';
@@ -51,9 +52,10 @@ function runProgram(model, file) {
 
 const sorted = (list) => [...list].sort((a, b) => a - b);
 const least = (list) => sorted(list)[0], middle = (list) => sorted(list)[list.length >> 1];
-const show = (list) => `${least(list).toFixed(1).padStart(7)} ${middle(list).toFixed(1).padStart(7)} ${(1000 / least(list)).toFixed(1).padStart(7)}`;
+const row = (list) => `${least(list).toFixed(1).padStart(7)} ${middle(list).toFixed(1).padStart(7)} ${(1000 / least(list)).toFixed(1).padStart(7)}`;
 
-console.log(`${cpus().length} processors, ${cpus()[0].model}, Node ${process.version}; a frame: shortest ms, median ms, shortest as fps, times the program's`);
+console.log(`${cpus().length} processors, ${cpus()[0].model}, Node ${process.version}; a frame:`);
+console.log(`${' '.repeat(37)}shortest  median ms     fps   CPU ms   times the program's by clock, by CPU`);
 for (const name of models) {
   const model = join(root, 'models', `${name}.onnx`), bytes = await readFile(model);
   const nets = [];
@@ -64,17 +66,24 @@ for (const name of models) {
   for (const [width, height] of sizes) {
     const rgba = picture(width, height), file = join(work, 'in.ppm');
     writePpm(file, rgba, width, height);
-    const times = new Map([[0, []], ...crews.map((n) => [n, []])]);
+    const times = new Map([[0, []], ...crews.map((n) => [n, []])]), spent = new Map(crews.map((n) => [n, []]));
     for (const { net } of nets) for (let i = 0; i < 20; i++) await net.upscale(rgba, width, height); // until it is compiled well
     for (let round = 0; round < rounds; round++) {
       times.get(0).push(...runProgram(model, file));
       for (const { net, threads } of nets)
-        for (let i = 0; i < FRAMES; i++) times.get(threads).push((await net.upscale(rgba, width, height)).ms);
+        for (let i = 0; i < FRAMES; i++) {
+          const before = process.cpuUsage();
+          times.get(threads).push((await net.upscale(rgba, width, height)).ms);
+          const { user, system } = process.cpuUsage(before);
+          spent.get(threads).push((user + system) / 1000);
+        }
     }
     const own = least(times.get(0)), size = `${width}x${height}`.padEnd(10);
-    console.log(`${name.padEnd(8)} ${size} program, 1 thread ${show(times.get(0))}`);
-    for (const threads of crews)
-      console.log(`${name.padEnd(8)} ${size} wasm, ${threads} thread${threads > 1 ? 's' : ' '}  ${show(times.get(threads))}   x${(least(times.get(threads)) / own).toFixed(1)}`);
+    console.log(`${name.padEnd(8)} ${size} program, 1 thread ${row(times.get(0))}`);
+    for (const threads of crews) {
+      const clock = least(times.get(threads)), cpu = least(spent.get(threads)), label = `${threads} thread${threads > 1 ? 's' : ''}`;
+      console.log(`${name.padEnd(8)} ${size} wasm, ${label.padEnd(9)}   ${row(times.get(threads))} ${cpu.toFixed(1).padStart(8)}   x${(clock / own).toFixed(1)}, x${(cpu / own).toFixed(1)}`);
+    }
   }
   for (const { wasm } of nets) wasm.destroy();
 }
