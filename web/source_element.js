@@ -27,8 +27,9 @@ export class ElementSource {
     this.#stop = new AbortController();
     const { signal } = this.#stop;
     // A paused video tells of a new frame only if one is shown; the first one may have been before us.
-    for (const name of ['loadeddata', 'seeked'])
+    for (const name of ['emptied', 'loadeddata', 'seeked'])
       this.#video.addEventListener(name, () => {
+        if (name !== 'seeked') this.#looked = -1e9; // another stream may have other colours
         clearTimeout(this.#timer);
         this.#timer = /** @type {any} */ (setTimeout(() => this.again(), 60));
       }, { signal });

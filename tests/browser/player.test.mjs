@@ -96,7 +96,7 @@ test('the GPU is lost: plain video at once, and back', async () => {
 test('hundreds of frames: nothing grows, and the page is hardly needed', async () => {
   const frames = Number(process.env.FM_FRAMES ?? 200);
   clip('quick.webm', { width: 32, height: 24, frames: 100, rate: 50 });
-  const page = await playing('/work/quick.webm', { model: 'lanczos2x', rules: { pause: 1e12 } }, { style: 'width:64px;height:48px' });
+  const page = await playing('/work/quick.webm', { model: 'lanczos2x' }, { style: 'width:64px;height:48px' });
   await isShown(page);
   const used = () => page.evaluate(() => { gc(); gc(); return performance.memory.usedJSHeapSize; });
   const drawn = () => page.evaluate(() => player.stats().drawn);
@@ -105,7 +105,7 @@ test('hundreds of frames: nothing grows, and the page is hardly needed', async (
   await until(page, `player.stats().drawn > ${first + frames}`, 120);
   const grown = await used() - before, { mainMs, fps } = await page.evaluate(() => player.stats());
   console.log(`${frames} frames: ${grown} bytes more in the heap; ${mainMs.toFixed(2)} ms of the page a frame; ${fps.toFixed(0)} fps`);
-  ok(grown < 100e3, `${grown} bytes`);
+  ok(grown < 200e3, `${grown} bytes`); // some of it is the compiler's
 }, { seconds: 170 });
 
 test('a browser that cannot import frames copies them', async () => {
@@ -124,7 +124,7 @@ test('no WebGPU: the CPU draws; a large video, or no engine: the plain video', a
   await until(page, 'player.state === "passthrough" && /engine/.test(player.reason)');
   page.allow(/404|nowhere/);
   if (!existsSync(join(root, 'web', 'dist', 'engine.wasm'))) throw new Skip('web/dist/engine.wasm is not built (./dev wasm)');
-  await page.evaluate(async () => { player.detach(); await begin({ model: 'rt3', models: '/models/', rules: { pause: 1e12 } }); });
+  await page.evaluate(async () => { player.detach(); await begin({ model: 'rt3', models: '/models/' }); });
   await isShown(page);
   deepEqual(await page.evaluate(() => [player.stats().backend, player.stats().outWidth]), ['wasm', 2 * W]);
 });

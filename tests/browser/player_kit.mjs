@@ -5,7 +5,10 @@ import { clip } from './kit_media.mjs';
 
 export const W = 96, H = 64, soft = (rate) => `testsrc2=size=${W}x${H}:rate=${rate},hue=s=0.2,gblur=sigma=1`;
 
-/** A page with a video of a clip and, if options are given, a player on it. @param {string} name @param {object|null} options @param {object} [more] */
+/**
+ * A page with a video of a clip and, if options are given, a player on it. The monitor changes nothing unless it is given rules: this machine may be busy.
+ * @param {string} name @param {object|null} options @param {object} [more]
+ */
 export async function playing(name, options, { play = true, style = `width:${2 * W}px;height:${2 * H}px`, ...more } = {}) {
   const page = more.page ?? await openPage('/blank', { context: { viewport: { width: 480, height: 320 } }, ...more });
   if (more.page) await page.reload(); // for what it runs at first
@@ -19,7 +22,7 @@ export async function playing(name, options, { play = true, style = `width:${2 *
     Object.defineProperty(globalThis, 'canvasOf', { get: () => globalThis.player.canvas });
     globalThis.begin = async (options) => {
       const { attach } = await import('/web/index.js');
-      const player = globalThis.player = attach(video, { models: '/plans/', onevent: (e) => { if (e.type !== 'stats') events.push({ type: e.type, ...e.detail }); }, ...options });
+      const player = globalThis.player = attach(video, { models: '/plans/', rules: { pause: 1e12 }, onevent: (e) => { if (e.type !== 'stats') events.push({ type: e.type, ...e.detail }); }, ...options });
       return player.state;
     };
     globalThis.until = (what, seconds = 60) => new Promise((done, fail) => {
@@ -35,7 +38,8 @@ export async function playing(name, options, { play = true, style = `width:${2 *
       const from = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob(), { colorSpaceConversion: 'none' });
       const c = new OffscreenCanvas(from.width, from.height), x = c.getContext('2d', { willReadFrequently: true });
       x.drawImage(from, 0, 0);
-      return Array.from(x.getImageData(0, 0, c.width, c.height).data);
+      // as text: lists of numbers take the test's side seconds
+      return x.getImageData(0, 0, c.width, c.height).data.reduce((text, v) => text + String.fromCharCode(v), '');
     };
     if (start) await video.play();
     else await globalThis.until(() => video.readyState >= 2);
@@ -56,7 +60,7 @@ export async function seen(page, what = 'video') {
 export async function cutOut(page, { x, y, width, height }) {
   const clip = { x, y, width, height };
   const png = await page.screenshot({ clip });
-  return { width: clip.width, height: clip.height, data: new Uint8Array(await page.evaluate((p) => pixels(p), png.toString('base64'))) };
+  return { width: clip.width, height: clip.height, data: new Uint8Array(Buffer.from(await page.evaluate((p) => pixels(p), png.toString('base64')), 'latin1')) };
 }
 /** @param {any} page @param {string} [how] */
 export const isShown = (page, how = 'running') => until(page, `player.state === '${how}' && getComputedStyle(player.canvas).visibility === 'visible'`);

@@ -9,12 +9,12 @@ import { isShown, playing, slow, state, until, W } from './player_kit.mjs';
 exportPlans('rt3', 'lanczos2x');
 slow();
 
-/** A page to which plans come changed. @param {Record<string, (plan: any) => void>} changes by name @param {(() => void)|null} [script] what it runs at first */
+/** A page to which plans come changed. @param {Record<string, (plan: any) => void>} changes by address @param {(() => void)|null} [script] what it runs at first */
 async function pageWith(changes, script = null) {
   const page = await openPage('/blank', { context: { viewport: { width: 480, height: 320 } } });
   for (const [name, change] of Object.entries(changes))
-    await page.route(`**/plans/${name}.json`, (route) => {
-      const plan = JSON.parse(readFileSync(join(plansFolder, `${name}.json`), 'utf8'));
+    await page.route((url) => `${url.pathname}${url.search}` === `/plans/${name}`, (route) => {
+      const plan = JSON.parse(readFileSync(join(plansFolder, name.replace(/\?.*/, '')), 'utf8'));
       change(plan);
       route.fulfill({ json: plan, headers: { 'Cross-Origin-Resource-Policy': 'same-origin' } });
     });
@@ -30,18 +30,18 @@ const spoil = (plan) => {
 };
 
 test('the golden tile differs in one sample: the next network, or the plain video', async () => {
-  const page = await pageWith({ rt3: spoil });
-  await playing('/work/slow.webm', { model: ['rt3', 'lanczos2x'] }, { page });
+  const page = await pageWith({ 'lanczos2x.json?other': spoil });
+  await playing('/work/slow.webm', { model: ['/plans/lanczos2x.json?other', 'lanczos2x'] }, { page });
   await isShown(page);
-  equal(await page.evaluate(() => player.stats().network), 'lanczos2x');
-  const other = await pageWith({ lanczos2x: spoil });
+  deepEqual(await page.evaluate(() => [player.stats().network, player.stats().step]), ['lanczos2x', 1]);
+  const other = await pageWith({ 'lanczos2x.json': spoil });
   await playing('/work/slow.webm', { model: 'lanczos2x', backend: 'webgpu' }, { page: other });
   await until(other, 'player.state === "passthrough"');
   ok(/self-test failed in f32/.test((await state(other)).reason), (await state(other)).reason);
 });
 
 test('a network that the adapter cannot hold, and one that is not there, are left out', async () => {
-  const page = await pageWith({ rt3: (plan) => { plan.forms.f32.limits.maxComputeWorkgroupStorageSize = 1 << 30; } });
+  const page = await pageWith({ 'rt3.json': (plan) => { plan.forms.f32.limits.maxComputeWorkgroupStorageSize = 1 << 30; } });
   page.allow(/404/);
   await playing('/work/slow.webm', { model: ['/plans/nowhere.json', 'rt3', 'lanczos2x'] }, { page });
   await isShown(page);
@@ -57,7 +57,7 @@ test('a battery: half way down the ladder; picture-in-picture', async () => {
     Object.defineProperty(Navigator.prototype, 'getBattery', { value: async () => battery });
   });
   // one second of frames in five: nothing is late
-  await playing('/work/slow.webm', { model: ['rt3', 'lanczos2x'] }, { page });
+  await playing('/work/slow.webm', { model: ['rt3', 'lanczos2x'], rules: {} }, { page });
   await page.evaluate(() => { video.playbackRate = 0.0625; });
   await isShown(page);
   await page.evaluate(() => { battery.charging = false; battery.dispatchEvent(new Event('chargingchange')); });
@@ -76,7 +76,7 @@ test('a battery: half way down the ladder; picture-in-picture', async () => {
 
 test('no timestamps: the queue\'s word counts; a video that leaves the page', async () => {
   const page = await pageWith({}, () => { Object.defineProperty(GPUAdapter.prototype, 'features', { get: () => new Set() }); });
-  await playing('/work/slow.webm', { model: 'lanczos2x', rules: { pause: 1e12 } }, { page });
+  await playing('/work/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   await until(page, 'player.stats().p95 > 0 && Number.isNaN(player.stats().blitMs)');
   await page.evaluate(() => { globalThis.home = document.createElement('div'); video.remove(); window.dispatchEvent(new Event('resize')); });

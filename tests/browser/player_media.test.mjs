@@ -81,11 +81,11 @@ test('what may not be read, or not be shown rightly, is left alone: HDR, DRM, an
 });
 
 test('a network for any ratio gets the size of the screen; fullscreen', async () => {
-  const page = await playing('/work/slow.webm', { model: ['ivs'], maxRatio: 3 }, { style: 'width:150px;height:100px' });
+  const page = await playing('/work/slow.webm', { model: ['ivs'], maxRatio: 1.5 }, { style: 'width:120px;height:80px' });
   await isShown(page);
-  await until(page, 'player.stats().outWidth === 150 && player.stats().outHeight === 100');
+  await until(page, 'player.stats().outWidth === 120 && player.stats().outHeight === 80');
   await page.evaluate(() => { video.style.width = '300px'; video.style.height = '200px'; });
-  await until(page, `player.stats().outWidth === ${3 * W} && player.stats().canvasWidth === 300`);
+  await until(page, `player.stats().outWidth === ${1.5 * W} && player.stats().canvasWidth === 300`);
   await page.evaluate(() => video.addEventListener('click', () => video.requestFullscreen(), { once: true }));
   await page.click('video');
   await until(page, 'document.fullscreenElement === video && player.canvas.matches(":popover-open") && player.canvas.width >= 470');
