@@ -12,6 +12,7 @@
 
 const BT601 = [0.299, 0.587, 0.114];
 const PART_ROWS = 32; // of the result: a lower band is mostly halo
+const FREE_SCALE = 2; // of networks that take any
 const THREADS_MAX = 8;
 const SIDE_MAX = 32768;
 const CUTS_MAX = 16; // sizes whose bands are remembered
@@ -99,17 +100,16 @@ class Net {
   constructor(crew, number, about) {
     this.#crew = crew;
     this.#number = number;
-    /** The result is so many times the picture on both axes; 1 where the network takes the picture already enlarged. */
-    this.scale = about.scale;
+    /** How much it enlarges on both axes, unless told otherwise. */
+    this.scale = about.before ? FREE_SCALE : about.scale;
     /** 'luma' or 'rgb' */
     this.colour = about.colour;
-    /** 'bilinear': it takes any ratio; null: its scale */
+    /** 'bilinear': it works on the picture already enlarged, at any ratio; null: at its scale */
     this.before = about.before;
   }
 
   #size(width, height, options) {
-    const usual = this.before ? 2 : this.scale;
-    const size = { width, height, outWidth: options.outWidth ?? width * usual, outHeight: options.outHeight ?? height * usual,
+    const size = { width, height, outWidth: options.outWidth ?? width * this.scale, outHeight: options.outHeight ?? height * this.scale,
       luma: [...(options.luma ?? BT601)] };
     if (![width, height, size.outWidth, size.outHeight].every(isSide))
       throw new RangeError(`${width} x ${height} to ${size.outWidth} x ${size.outHeight} pixels: sides are whole, from 1 to ${SIDE_MAX}`);

@@ -96,10 +96,10 @@ int face_is_after_bilinear(const struct face *f)
 
 int face_prepare(struct face *f, int width, int height, int out_width, int out_height, float red, float green, float blue)
 {
-    if (width < 1 || height < 1 || out_width < 1 || out_height < 1 || width > SIDE_MAX || height > SIDE_MAX || out_width > SIDE_MAX ||
-        out_height > SIDE_MAX)
-        return core_fail(&last, FM_ERR_SHAPE, "%d x %d to %d x %d pixels: sides are from 1 to %d", width, height, out_width, out_height,
-                   SIDE_MAX) == FM_OK;
+    if (width < 1 || height < 1 || out_width < 1 || out_height < 1 || width > SIDE_MAX || height > SIDE_MAX ||
+        out_width > SIDE_MAX || out_height > SIDE_MAX)
+        return core_fail(&last, FM_ERR_SHAPE, "%d x %d to %d x %d pixels: sides are from 1 to %d", width, height, out_width,
+                   out_height, SIDE_MAX) == FM_OK;
     const double across = (double) out_width / width, down = (double) out_height / height;
     const struct chain_params params = {.width = width,
         .height = height,
