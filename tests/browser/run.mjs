@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url)), words = process.argv.slice(2);
 const wanted = words.filter((_, i) => words[i - 1] === '-k'), verbose = words.includes('-v');
 const program = resolve(words.find((w, i) => !w.startsWith('-') && words[i - 1] !== '-k') ?? join(here, '..', '..', 'build', 'framemill'));
-const seconds = 180; // for one file
+const seconds = 300; // for one file: hung, not slow
 const plans = mkdtempSync(join(tmpdir(), 'framemill-plans-'));
 process.on('exit', () => rmSync(plans, { recursive: true, force: true }));
 
