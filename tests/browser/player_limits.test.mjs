@@ -34,6 +34,7 @@ test('the golden tile differs in one sample: the next network, or the plain vide
   await playing('/work/slow.webm', { model: ['/plans/lanczos2x.json?other', 'lanczos2x'] }, { page });
   await isShown(page);
   deepEqual(await page.evaluate(() => [player.stats().network, player.stats().step]), ['lanczos2x', 1]);
+  await page.evaluate(() => player.detach());
   const other = await pageWith({ 'lanczos2x.json': spoil });
   await playing('/work/slow.webm', { model: 'lanczos2x', backend: 'webgpu' }, { page: other });
   await until(other, 'player.state === "passthrough"');
