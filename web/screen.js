@@ -101,7 +101,7 @@ export class Screen {
     const { ownerDocument: page } = this.#video;
     if (page.pictureInPictureElement === this.#video) return 'picture-in-picture';
     if (page.fullscreenElement === this.#video && !('showPopover' in HTMLElement.prototype)) return 'fullscreen';
-    return this.view ? '' : 'not on the page';
+    return this.view || !this.#video.videoWidth ? '' : 'not on the page'; // without a size: another medium is on its way
   }
 
   // Beside the video, so that it moves with it. A video that is fullscreen by itself lies in the top layer: a popover comes above it.

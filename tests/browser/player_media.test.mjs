@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The player and all kinds of video: colours, shapes, changes of resolution, what may not be read, fullscreen.
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { exportPlans, finish, run, test, work } from './kit.mjs';
+import { exportPlans, finish, root, run, Skip, test, work } from './kit.mjs';
 import { clip } from './kit_media.mjs';
 import { cutOut, H, isShown, patches, playing, quarters, seen, slow, state, until, W } from './player_kit.mjs';
 
@@ -95,5 +96,30 @@ test('a network for any ratio gets the size of the screen; fullscreen', async ()
   await until(page, '!player.canvas.matches("[popover]") && player.canvas.width === 300');
   await isShown(page);
 }, { seconds: 150 });
+
+test('frames decoded by ourselves: the same picture, also of a video that is turned', async () => {
+  if (!existsSync(join(root, 'web', 'node_modules', 'mediabunny'))) throw new Skip('no mediabunny here (npm ci in web)');
+  patches('c709.mp4', { matrix: 'bt709' });
+  run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90', join(work, 'turned.mp4')]);
+  const page = await playing('/work/turned.mp4', null, { style: 'width:192px;height:192px' });
+  await page.evaluate(() => {
+    const map = Object.assign(document.createElement('script'), { type: 'importmap' });
+    map.textContent = JSON.stringify({ imports: { mediabunny: '/web/node_modules/mediabunny/dist/bundles/mediabunny.mjs' } });
+    document.head.append(map);
+  });
+  await page.evaluate(() => begin({ model: 'lanczos2x', mode: 'decoded' }));
+  for (const name of ['turned.mp4', 'c709.mp4']) {
+    if (name !== 'turned.mp4') await page.evaluate(async (n) => { video.src = `/work/${n}`; await video.play(); }, name);
+    await isShown(page);
+    await page.evaluate(() => video.pause());
+    await isShown(page, 'paused');
+    await page.waitForTimeout(300);
+    const ours = quarters(await seen(page, 'canvasOf')), box = await page.evaluate(() => { const r = canvasOf.getBoundingClientRect(); canvasOf.style.display = 'none'; return r; });
+    const plain = quarters(await cutOut(page, box)), off = Math.max(...ours.flatMap((c, i) => c.map((v, j) => Math.abs(v - plain[i][j]))));
+    console.log(`${name}: ${off} levels off`);
+    ok(off <= 3, `${name}: ${JSON.stringify({ ours, plain })}`);
+  }
+  deepEqual(await page.evaluate(() => events.filter((e) => e.type === 'error' || e.type === 'fallback')), []);
+});
 
 await finish();
