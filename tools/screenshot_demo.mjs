@@ -15,7 +15,8 @@ const page = await (await browser.newContext({ viewport: { width: 1280, height: 
 const errors = [];
 page.on('pageerror', (error) => errors.push(String(error)));
 await page.goto(`${server.url}/demo/?model=${model}&split=0.5&time=1.4&paused&backend=webgpu&zoom=2.4&x=0.505&y=0.44`);
-await page.waitForFunction(() => globalThis.demo?.stage.player?.state === 'paused' && globalThis.demo.stage.player.stats().drawn > 0, null, { timeout: 540000 });
+await page.waitForFunction(() => globalThis.demo?.stage.player?.state === 'paused' &&
+  globalThis.demo.stage.player.stats().drawn > 0, null, { timeout: 540000 });
 await page.waitForTimeout(3000);
 const shot = await page.screenshot({ type: 'png' });
 server.close();
@@ -26,7 +27,8 @@ if (out.endsWith('.png')) {
 } else {
   const png = join(work, 'demo.png');
   writeFileSync(png, shot);
-  const done = spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', png, '-c:v', 'libwebp', '-quality', '86', '-compression_level', '6', out], { encoding: 'utf8' });
+  const done = spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', png, '-c:v', 'libwebp', '-quality', '86', '-compression_level', '6',
+    out], { encoding: 'utf8' });
   if (done.status !== 0) throw new Error(done.stderr);
 }
 console.log(out);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A clip in, a larger one out: every frame at its own time, the sound's packets as they are, tags, turns and names kept. Frames are decoded and
-// encoded by WebCodecs. What cannot be kept is an error that says so, never a file that lacks something.
+// A clip in, a larger one out: every frame at its own time, the sound's packets as they are, tags, turns and names kept. Frames
+// are decoded and encoded by WebCodecs. What cannot be kept is an error that says so, never a file that lacks something.
 //
 //     const made = await upscaleClip(file, { plan, device, onprogress: ({ share }) => bar(share), signal });
 //     saveAs(made.blob, `clip.${made.extension}`);
@@ -38,23 +38,34 @@ import { planesLayout } from './planes.js';
  */
 
 const KEY_EVERY = 5; // seconds, as seeking wants it
-const CONTAINERS = /** @type {const} */ ({ mp4: ['avc', 'hevc', 'av1', 'vp9'], webm: ['vp9', 'av1', 'vp8'], mkv: ['avc', 'vp9', 'av1', 'hevc', 'vp8'] });
+const CONTAINERS = /** @type {const} */ ({ mp4: ['avc', 'hevc', 'av1', 'vp9'], webm: ['vp9', 'av1', 'vp8'],
+  mkv: ['avc', 'vp9', 'av1', 'hevc', 'vp8'] });
 
 /** @param {any} kit @param {string} name @param {boolean} stream */
 function formatOf(kit, name, stream) {
-  return name === 'mp4' ? new kit.Mp4OutputFormat({ fastStart: stream ? false : 'in-memory' }) : name === 'webm' ? new kit.WebMOutputFormat() : new kit.MkvOutputFormat();
+  return name === 'mp4' ? new kit.Mp4OutputFormat({ fastStart: stream ? false : 'in-memory' }) : name === 'webm'
+    ? new kit.WebMOutputFormat() : new kit.MkvOutputFormat();
 }
 
 /** Levels by macroblocks of a frame and a second: H.264's table. */
-const AVC = [[0x1e, 1620, 40500], [0x1f, 3600, 108000], [0x20, 5120, 216000], [0x28, 8192, 245760], [0x2a, 8704, 522240], [0x32, 22080, 589824], [0x33, 36864, 983040],
+const AVC = [[0x1e, 1620, 40500], [0x1f, 3600, 108000], [0x20, 5120, 216000], [0x28, 8192, 245760], [0x2a, 8704, 522240],
+  [0x32, 22080, 589824], [0x33, 36864, 983040],
   [0x34, 36864, 2073600], [0x3c, 139264, 4177920]];
 
-/** Names of a codec for WebCodecs, the likeliest first. @param {string} codec @param {number} width @param {number} height @param {number} rate */
+/**
+ * Names of a codec for WebCodecs, the likeliest first.
+ * @param {string} codec
+ * @param {number} width
+ * @param {number} height
+ * @param {number} rate
+ */
 export function codecStrings(codec, width, height, rate) {
   const blocks = Math.ceil(width / 16) * Math.ceil(height / 16), pixels = width * height, fast = rate > 35 ? 1 : 0;
-  const step = pixels <= 1280 * 720 ? 31 : pixels <= 2048 * 1152 ? 40 : pixels <= 4096 * 2304 ? 50 : 60; // VP9; AV1 counts from 2.0 in quarters
+  // VP9; AV1 counts from 2.0 in quarters
+  const step = pixels <= 1280 * 720 ? 31 : pixels <= 2048 * 1152 ? 40 : pixels <= 4096 * 2304 ? 50 : 60;
   if (codec === 'avc') {
-    const level = (AVC.find(([, frame, second]) => blocks <= frame && blocks * rate <= second) ?? AVC[AVC.length - 1])[0].toString(16).padStart(2, '0');
+    const level = (AVC.find(([, frame, second]) => blocks <= frame && blocks * rate <= second) ??
+      AVC[AVC.length - 1])[0].toString(16).padStart(2, '0');
     return ['6400', '4d00', '42e0', '4200'].map((profile) => `avc1.${profile}${level}`);
   }
   if (codec === 'hevc') return [`hvc1.1.6.L${3 * (step + fast)}.B0`, `hev1.1.6.L${3 * (step + fast)}.B0`];
@@ -63,32 +74,44 @@ export function codecStrings(codec, width, height, rate) {
   return ['vp8'];
 }
 
-/** @param {string[]} codecs @param {{width: number, height: number, rate: number, bitrate: number}} video @returns {Promise<{codec: string, config: VideoEncoderConfig}|null>} */
+/**
+ * @param {string[]} codecs
+ * @param {{width: number, height: number, rate: number, bitrate: number}} video
+ * @returns {Promise<{codec: string, config: VideoEncoderConfig}|null>}
+ */
 async function encoderFor(codecs, { width, height, rate, bitrate }) {
   for (const codec of codecs)
     for (const name of codecStrings(codec, width, height, rate)) {
       /** @type {VideoEncoderConfig} */
-      const config = { codec: name, width, height, bitrate, framerate: rate, latencyMode: 'quality', bitrateMode: 'variable', ...(codec === 'avc' ? { avc: { format: 'avc' } } : {}) };
+      const config = { codec: name, width, height, bitrate, framerate: rate, latencyMode: 'quality', bitrateMode: 'variable',
+        ...(codec === 'avc' ? { avc: { format: 'avc' } } : {}) };
       if ((await VideoEncoder.isConfigSupported(config).catch(() => null))?.supported) return { codec, config };
     }
   return null;
 }
 
-/** Container and encoder. The file's own kind of container first, unless its sound does not fit. @param {import('./media.js').Media} media @param {any[]} tracks of sound
+/**
+ * Container and encoder. The file's own kind of container first, unless its sound does not fit.
+ * @param {import('./media.js').Media} media
+ * @param {any[]} tracks of sound
  * @param {ClipOptions} options @param {{width: number, height: number, rate: number, bitrate: number}} video */
 async function chooseOutput(media, tracks, options, video) {
   const { kit } = media, of = await media.input.getFormat(), sounds = await Promise.all(tracks.map((t) => t.getCodec()));
-  sounds.forEach((s, i) => { if (!s) throw new MediaError(`sound track ${i + 1} has a codec that cannot be copied; leave sound out (audio: 'none')`); });
+  const unknown = sounds.findIndex((s) => !s);
+  if (unknown >= 0)
+    throw new MediaError(`the codec of sound track ${unknown + 1} cannot be copied; leave sound out (audio: 'none')`);
   const own = of === kit.MP4 || of === kit.QTFF ? 'mp4' : of === kit.WEBM ? 'webm' : 'mkv';
   const names = options.container ? [options.container] : [...new Set([own, own === 'webm' ? 'webm' : 'mp4', 'mkv'])];
   let why = '';
   for (const name of names) {
-    const format = formatOf(kit, name, !!options.writable), holds = new Set(format.getSupportedAudioCodecs()), odd = sounds.find((s) => !holds.has(s));
+    const format = formatOf(kit, name, !!options.writable), holds = new Set(format.getSupportedAudioCodecs()),
+      odd = sounds.find((s) => !holds.has(s));
     if (odd) {
       why ||= `${name} holds no ${odd} sound`;
       continue;
     }
-    const codecs = options.codec ? [options.codec] : CONTAINERS[/** @type {keyof typeof CONTAINERS} */ (name)].slice(), can = new Set(format.getSupportedVideoCodecs());
+    const codecs = options.codec ? [options.codec] : CONTAINERS[/** @type {keyof typeof CONTAINERS} */ (name)].slice(),
+      can = new Set(format.getSupportedVideoCodecs());
     const encoder = await encoderFor(codecs.filter((c) => can.has(c)), video);
     if (encoder) return { name, format, ...encoder };
     why ||= `this browser encodes no ${codecs.join(', ')} of ${video.width} x ${video.height}`;
@@ -97,7 +120,8 @@ async function chooseOutput(media, tracks, options, video) {
 }
 
 /**
- * The delay of Opus, which readers take off the times in Matroska: mediabunny 1.61 writes it into the element beside the one where it belongs
+ * The delay of Opus, which readers take off the times in Matroska: mediabunny 1.61 writes it into the element beside the one where
+ * it belongs
  * (SeekPreRoll instead of CodecDelay; both are a number of nanoseconds). Without this, sound comes some milliseconds late.
  * @param {Uint8Array} bytes in which the header is
  */
@@ -108,7 +132,8 @@ export function setOpusDelay(bytes) {
   };
   const text = (/** @type {string} */ t) => [...t].map((c) => c.charCodeAt(0));
   for (let at = find(text('A_OPUS'), 0, 1 << 16); at >= 0; at = find(text('A_OPUS'), at + 6, 1 << 16)) {
-    const head = find(text('OpusHead'), at, at + 200), delay = head < 0 ? 0 : Math.round((bytes[head + 10] + 256 * bytes[head + 11]) / 48e-6);
+    const head = find(text('OpusHead'), at, at + 200), delay = head < 0 ? 0
+      : Math.round((bytes[head + 10] + 256 * bytes[head + 11]) / 48e-6);
     const element = head < 0 ? -1 : find([0x56, 0xbb], head + 19, head + 400), length = element < 0 ? 0 : bytes[element + 2] & 15;
     let value = 0;
     for (let k = 0; k < length; k++) value = value * 256 + bytes[element + 3 + k];
@@ -132,12 +157,19 @@ function withOpusDelay(writable) {
 /** How much there is to do, and whether all of the file is there. @param {import('./media.js').Media} media */
 async function survey(media) {
   const { kit, track } = media, of = await media.input.getFormat(), listed = of === kit.MP4 || of === kit.QTFF;
-  const stats = await track.computePacketStats(listed ? undefined : 100), end = (await media.input.getDurationFromMetadata([track]).catch(() => null)) ?? 0;
+  const stats = await track.computePacketStats(listed ? undefined : 100),
+    end = (await media.input.getDurationFromMetadata([track]).catch(() => null)) ?? 0;
   if (!stats.packetCount) throw new MediaError('there are no frames in this video');
-  return { packets: listed ? stats.packetCount : null, rate: Math.min(240, Math.max(1, stats.averagePacketRate || 30)), bits: stats.averageBitrate || 0, end };
+  return { packets: listed ? stats.packetCount : null, rate: Math.min(240, Math.max(1, stats.averagePacketRate || 30)),
+    bits: stats.averageBitrate || 0, end };
 }
 
-/** Packets of a sound track into the output, as they are, no further than a time. @param {any} kit @param {any} track @param {any} source */
+/**
+ * Packets of a sound track into the output, as they are, no further than a time.
+ * @param {any} kit
+ * @param {any} track
+ * @param {any} source
+ */
 async function copier(kit, track, source) {
   const config = await track.getDecoderConfig(), packets = new kit.EncodedPacketSink(track).packets();
   let next = (await packets.next()).value, first = true, copied = 0;
@@ -164,7 +196,8 @@ async function copier(kit, track, source) {
  */
 export async function upscaleClip(from, options) {
   if (!(options.plan && options.device) && !options.net) throw new TypeError('upscaleClip wants a plan and a device, or a net');
-  if (typeof VideoEncoder === 'undefined') throw new MediaError('this browser has no WebCodecs to encode video with (VideoEncoder)');
+  if (typeof VideoEncoder === 'undefined')
+    throw new MediaError('this browser has no WebCodecs to encode video with (VideoEncoder)');
   options.signal?.throwIfAborted();
   const media = await openMedia(from, options);
   try {
@@ -207,7 +240,8 @@ async function convert(media, options) {
           passed++;
           continue;
         }
-        if (frame.format?.includes('A') && !/^(RGB|BGR)/.test(frame.format)) throw new MediaError('this video is transparent, which the result would not be');
+        if (frame.format?.includes('A') && !/^(RGB|BGR)/.test(frame.format))
+          throw new MediaError('this video is transparent, which the result would not be');
         if (!engine) {
           engine = await clipEngine(frame, options);
           out = await openOutput(media, tracks, options, engine, known);
@@ -222,9 +256,12 @@ async function convert(media, options) {
     }
     await finish();
     if (!out || !engine) throw new MediaError('there are no frames in this video');
-    if (known.packets !== null && counts.packets < known.packets) throw new MediaError(`the file is cut off: ${counts.packets} of ${known.packets} frames are there`);
-    if (known.packets === null && known.end > 0 && end < known.end - 1) throw new MediaError(`the file is cut off after ${end.toFixed(1)} of ${known.end.toFixed(1)} seconds`);
-    if (counts.frames < counts.shown) throw new MediaError(`the video is damaged: ${counts.shown - counts.frames} of ${counts.shown} frames were not decoded`);
+    if (known.packets !== null && counts.packets < known.packets)
+      throw new MediaError(`the file is cut off: ${counts.packets} of ${known.packets} frames are there`);
+    if (known.packets === null && known.end > 0 && end < known.end - 1)
+      throw new MediaError(`the file is cut off after ${end.toFixed(1)} of ${known.end.toFixed(1)} seconds`);
+    const short = counts.shown - counts.frames;
+    if (short > 0) throw new MediaError(`the video is damaged: ${short} of ${counts.shown} frames were not decoded`);
     const made = await out.close(counts.frames - passed);
     return { ...made, width: engine.width, height: engine.height, notices, ms: performance.now() - start };
   } catch (reason) {
@@ -242,15 +279,18 @@ async function openOutput(media, tracks, options, engine, known) {
   // Twice the area does not want twice the bits; what the source was given is what its maker thought right.
   const bitrate = Math.round(options.bitrate ?? Math.min(Math.max(known.bits * 2, 0.05 * pixels), Math.max(0.25 * pixels, 200000)));
   const chosen = await chooseOutput(media, tracks, options, { width, height, rate: known.rate, bitrate });
-  const target = options.writable ? new kit.StreamTarget(chosen.name === 'mp4' ? options.writable : withOpusDelay(options.writable), { chunked: true }) : new kit.BufferTarget();
+  const target = options.writable ? new kit.StreamTarget(chosen.name === 'mp4' ? options.writable
+    : withOpusDelay(options.writable), { chunked: true }) : new kit.BufferTarget();
   const output = new kit.Output({ format: chosen.format, target }), video = new kit.EncodedVideoPacketSource(chosen.codec);
   // In MP4 the clock of the result is that of the file, so that times are the same to the tick.
-  output.addVideoTrack(video, { rotation: media.rotation, flip: media.flip, languageCode: await media.track.getLanguageCode(), name: (await media.track.getName()) ?? undefined,
+  output.addVideoTrack(video, { rotation: media.rotation, flip: media.flip, languageCode: await media.track.getLanguageCode(),
+    name: (await media.track.getName()) ?? undefined,
     ...(chosen.name === 'mp4' && Number.isInteger(media.unit) && media.unit <= 1e6 ? { frameRate: media.unit } : {}) });
   const sounds = [];
   for (const track of tracks) {
     const source = new kit.EncodedAudioPacketSource(await track.getCodec());
-    output.addAudioTrack(source, { languageCode: await track.getLanguageCode(), name: (await track.getName()) ?? undefined, disposition: await track.getDisposition() });
+    output.addAudioTrack(source, { languageCode: await track.getLanguageCode(), name: (await track.getName()) ?? undefined,
+      disposition: await track.getDisposition() });
     sounds.push({ source, copy: await copier(kit, track, source) });
   }
   output.setMetadataTags(await media.input.getMetadataTags().catch(() => ({})));
@@ -263,14 +303,16 @@ async function openOutput(media, tracks, options, engine, known) {
   let frames = 0, packets = 0, written = Promise.resolve(), wake = () => {};
   /** @param {unknown} reason */
   const fail = (reason) => { failure ??= reason; wake(); };
-  const check = () => { if (failure) throw failure instanceof MediaError ? failure : new MediaError(`the result cannot be written: ${/** @type {any} */ (failure)?.message ?? failure}`, failure); };
+  const check = () => { if (failure) throw failure instanceof MediaError ? failure
+    : new MediaError(`the result cannot be written: ${/** @type {any} */ (failure)?.message ?? failure}`, failure); };
   const encoder = new VideoEncoder({
     output(chunk, meta) {
       const data = new Uint8Array(chunk.byteLength), at = times.get(chunk.timestamp);
       chunk.copyTo(data);
       times.delete(chunk.timestamp);
       packets++;
-      const packet = new kit.EncodedPacket(data, chunk.type, at?.time ?? chunk.timestamp / 1e6, at?.duration ?? (chunk.duration ?? 0) / 1e6);
+      const packet = new kit.EncodedPacket(data, chunk.type, at?.time ?? chunk.timestamp / 1e6, at?.duration ??
+        (chunk.duration ?? 0) / 1e6);
       const about = meta?.decoderConfig ? { decoderConfig: { ...meta.decoderConfig, colorSpace: engine.colour.tags } } : undefined;
       written = written.then(async () => { if (!failure) await video.add(packet, about); }).catch(fail);
     },
@@ -293,7 +335,8 @@ async function openOutput(media, tracks, options, engine, known) {
       const timestamp = Math.round(time * 1e6);
       if (times.has(timestamp)) throw new MediaError(`two frames at ${time.toFixed(6)} s`);
       times.set(timestamp, { time, duration });
-      const frame = new VideoFrame(bytes, { format: 'I420', codedWidth: width, codedHeight: height, layout: planesLayout(width, height).layout, timestamp,
+      const frame = new VideoFrame(bytes, { format: 'I420', codedWidth: width, codedHeight: height,
+        layout: planesLayout(width, height).layout, timestamp,
         duration: Math.round(duration * 1e6), colorSpace: engine.colour.tags });
       encoder.encode(frame, { keyFrame });
       frame.close();
@@ -311,7 +354,8 @@ async function openOutput(media, tracks, options, engine, known) {
       await output.finalize();
       const type = await output.getMimeType();
       if (!options.writable && chosen.name !== 'mp4') setOpusDelay(new Uint8Array(target.buffer));
-      return { blob: options.writable ? null : new Blob([target.buffer], { type: type.split(';')[0] }), type, extension: chosen.name, codec: chosen.config.codec, frames, audio: sounds.length };
+      return { blob: options.writable ? null : new Blob([target.buffer], { type: type.split(';')[0] }), type,
+        extension: chosen.name, codec: chosen.config.codec, frames, audio: sounds.length };
     },
     async cancel() {
       fail(new MediaError('stopped'));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files of video, taken apart by ourselves: the demuxer is npm's mediabunny, loaded when it is first needed; the decoder is WebCodecs'.
+// Files of video, taken apart by ourselves: the demuxer is npm's mediabunny, loaded when it is first needed; the decoder is
+// WebCodecs'.
 //
 //     const media = await openMedia(file);                    // a Blob, or an address
 //     for await (const { frame, time } of decodeFrames(media)) { ...; frame.close(); }
@@ -62,7 +63,8 @@ export async function openMedia(from, { mediabunny } = {}) {
   if (why) throw new MediaError(why);
   const kit = await loadKit(mediabunny);
   const source = from instanceof Blob ? new kit.BlobSource(from, { handleUnhandledError() {} })
-    : new kit.UrlSource(new URL(String(from), globalThis.location?.href).href, { getRetryDelay: () => null, handleUnhandledError() {} });
+    : new kit.UrlSource(new URL(String(from), globalThis.location?.href).href,
+      { getRetryDelay: () => null, handleUnhandledError() {} });
   const input = new kit.Input({ source, formats: [kit.MP4, kit.QTFF, kit.WEBM, kit.MATROSKA] });
   try {
     if (!(await input.canRead())) throw new MediaError('this is no video file: neither MP4, MOV, WebM nor Matroska');
@@ -74,7 +76,8 @@ export async function openMedia(from, { mediabunny } = {}) {
     const { rotation: _, flip: __, ...config } = found;
     const can = await VideoDecoder.isConfigSupported(config).catch(() => ({ supported: false }));
     if (!can.supported) throw new MediaError(`this browser cannot decode the video's codec (${config.codec})`);
-    const [rotation, flip, colour, unit] = [await track.getRotation(), await track.getFlip(), await track.getColorSpace(), await track.getTimeResolution()];
+    const [rotation, flip, colour, unit] = [await track.getRotation(), await track.getFlip(), await track.getColorSpace(),
+      await track.getTimeResolution()];
     return { kit, input, track, sink: new kit.EncodedPacketSink(track), config, codec, rotation, flip, unit,
       hdr: colour.transfer === 'pq' || colour.transfer === 'hlg', close: () => input.dispose() };
   } catch (reason) {
@@ -93,7 +96,8 @@ export function isShown(codec, data) {
  * `ahead` frames wait, since decoders have few.
  * @param {Media} media
  * @param {{from?: any, signal?: AbortSignal, ahead?: number, counts?: {packets: number, shown: number, frames: number}}} [options]
- *   from: a key packet; the first one unless told. counts: kept up to date: packets read, those of them that make a frame, frames that came
+ * from: a key packet; the first one unless told. counts: kept up to date: packets read, those of them that make a frame, frames
+ * that came
  * @returns {AsyncGenerator<Decoded, void>}
  */
 export async function* decodeFrames(media, { from, signal, ahead = 4, counts = { packets: 0, shown: 0, frames: 0 } } = {}) {
@@ -111,10 +115,12 @@ export async function* decodeFrames(media, { from, signal, ahead = 4, counts = {
   const change = () => new Promise((/** @type {(v?: any) => void} */ go) => { waiting.push(go); });
   /** @param {unknown} reason */
   const fail = (reason) => {
-    failure ??= reason instanceof MediaError ? reason : new MediaError(`the video is damaged, or cannot be decoded: ${text(reason)}`, reason);
+    failure ??= reason instanceof MediaError ? reason
+      : new MediaError(`the video is damaged, or cannot be decoded: ${text(reason)}`, reason);
     wake();
   };
-  const decoder = new VideoDecoder({ output: (frame) => { if (over) frame.close(); else ready.push(frame); wake(); }, error: fail });
+  const decoder = new VideoDecoder({ output: (frame) => { if (over) frame.close(); else ready.push(frame); wake(); },
+    error: fail });
   decoder.addEventListener('dequeue', wake);
   signal?.addEventListener('abort', wake);
 
@@ -126,7 +132,8 @@ export async function* decodeFrames(media, { from, signal, ahead = 4, counts = {
     for await (const packet of media.sink.packets(first)) {
       while (!over && !failure && (ready.length >= ahead || decoder.decodeQueueSize >= 6)) await change();
       if (over || failure) return;
-      const chunk = packet.toEncodedVideoChunk(), known = times.get(chunk.timestamp), entry = { time: packet.timestamp, duration: packet.duration };
+      const chunk = packet.toEncodedVideoChunk(), known = times.get(chunk.timestamp),
+        entry = { time: packet.timestamp, duration: packet.duration };
       if (known) known.push(entry);
       else times.set(chunk.timestamp, [entry]);
       counts.packets++;
@@ -145,7 +152,8 @@ export async function* decodeFrames(media, { from, signal, ahead = 4, counts = {
       const frame = ready.shift();
       if (frame) {
         wake();
-        const known = times.get(frame.timestamp), entry = known?.shift() ?? { time: frame.timestamp / 1e6, duration: (frame.duration ?? 0) / 1e6 };
+        const known = times.get(frame.timestamp), entry = known?.shift() ??
+          { time: frame.timestamp / 1e6, duration: (frame.duration ?? 0) / 1e6 };
         if (known && !known.length) times.delete(frame.timestamp);
         counts.frames++;
         yield { frame, ...entry };

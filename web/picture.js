@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pictures in a page: pixels out of a file as they are, transparency as the engine treats it (src/convert/alpha.h), files out of pixels.
+// Pictures in a page: pixels out of a file as they are, transparency as the engine treats it (src/convert/alpha.h), files out of
+// pixels.
 import { MediaError } from './media.js';
 import { encodePng } from './png.js';
 
@@ -70,7 +71,8 @@ export async function openPicture(from) {
 const FILL = 8, FLAT = 4; // how far is looked: ALPHA_FILL_REACH, ALPHA_SNAP_REACH
 
 /**
- * A part of a picture for a network: where it is transparent, the mean colour of what is around, weighted by alpha, so that no colour that nobody
+ * A part of a picture for a network: where it is transparent, the mean colour of what is around, weighted by alpha, so that no
+ * colour that nobody
  * sees leaks into its neighbours.
  * @param {Picture} p @param {number} x0 @param {number} y0 @param {number} w @param {number} h @returns {Uint8Array} RGBA, opaque
  */
@@ -86,8 +88,10 @@ export function coloursOf(p, x0, y0, w, h) {
     part[i] = 255;
   }
   if (!clear) return part;
-  const [l, t] = [Math.max(0, x0 - FILL), Math.max(0, y0 - FILL)], [r, b] = [Math.min(p.width, x0 + w + FILL), Math.min(p.height, y0 + h + FILL)];
-  const gw = r - l + 1, sums = new Float64Array(gw * (b - t + 1) * 4); // of all above and left: alpha, and colours times alpha; whole numbers, so exact
+  const [l, t] = [Math.max(0, x0 - FILL), Math.max(0, y0 - FILL)],
+    [r, b] = [Math.min(p.width, x0 + w + FILL), Math.min(p.height, y0 + h + FILL)];
+  // of all above and left: alpha, and colours times alpha; whole numbers, so exact
+  const gw = r - l + 1, sums = new Float64Array(gw * (b - t + 1) * 4);
   for (let y = t; y < b; y++) {
     const line = [0, 0, 0, 0];
     for (let x = l; x < r; x++) {
@@ -100,7 +104,8 @@ export function coloursOf(p, x0, y0, w, h) {
   for (let y = 0; y < h; y++)
     for (let x = 0; x < w; x++) {
       if (p.data[((y0 + y) * p.width + x0 + x) * 4 + 3] !== 0) continue;
-      const xa = Math.max(l, x0 + x - FILL) - l, xb = Math.min(r, x0 + x + FILL + 1) - l, ya = Math.max(t, y0 + y - FILL) - t, yb = Math.min(b, y0 + y + FILL + 1) - t;
+      const xa = Math.max(l, x0 + x - FILL) - l, xb = Math.min(r, x0 + x + FILL + 1) - l, ya = Math.max(t, y0 + y - FILL) - t,
+        yb = Math.min(b, y0 + y + FILL + 1) - t;
       const [i, j, k, m] = [(yb * gw + xb) * 4, (yb * gw + xa) * 4, (ya * gw + xb) * 4, (ya * gw + xa) * 4], o = (y * w + x) * 4;
       const sum = [0, 1, 2, 3].map((c) => sums[i + c] - sums[j + c] - sums[k + c] + sums[m + c]);
       for (let c = 0; c < 3; c++) part[o + c] = sum[0] > 0 ? Math.round(sum[c + 1] / sum[0]) : 0;
@@ -108,7 +113,14 @@ export function coloursOf(p, x0, y0, w, h) {
   return part;
 }
 
-/** Alpha of a part as a grey picture. @param {Picture} p @param {number} x0 @param {number} y0 @param {number} w @param {number} h */
+/**
+ * Alpha of a part as a grey picture.
+ * @param {Picture} p
+ * @param {number} x0
+ * @param {number} y0
+ * @param {number} w
+ * @param {number} h
+ */
 export function alphaOf(p, x0, y0, w, h) {
   const part = new Uint8Array(w * h * 4);
   let plain = true;
@@ -125,14 +137,17 @@ export function alphaOf(p, x0, y0, w, h) {
 
 /**
  * Where alpha is one value all around, it is that value in the result, without the network's ripples.
- * @param {Picture} p @param {Picture} out its result, alpha in it @param {number} x0 @param {number} y0 @param {number} w @param {number} h of `out`
+ * @param {Picture} p @param {Picture} out its result, alpha in it @param {number} x0 @param {number} y0 @param {number} w @param
+ *   {number} h of `out`
  */
 export function snapAlpha(p, out, x0, y0, w, h) {
-  const under = (/** @type {number} */ v, /** @type {number} */ from, /** @type {number} */ to) => Math.floor(((2 * v + 1) * from) / (2 * to));
+  const under = (/** @type {number} */ v, /** @type {number} */ from, /** @type {number} */ to) =>
+    Math.floor(((2 * v + 1) * from) / (2 * to));
   const l = under(x0, p.width, out.width), r = under(x0 + w - 1, p.width, out.width), rows = new Map();
   // For each pixel of a row of the source: the value that all of its square has, or -1.
   const flatRow = (/** @type {number} */ sy) => {
-    const found = new Int16Array(r - l + 1), ya = Math.max(0, sy - FLAT), yb = Math.min(p.height - 1, sy + FLAT), xa = Math.max(0, l - FLAT), xb = Math.min(p.width - 1, r + FLAT);
+    const found = new Int16Array(r - l + 1), ya = Math.max(0, sy - FLAT), yb = Math.min(p.height - 1, sy + FLAT),
+      xa = Math.max(0, l - FLAT), xb = Math.min(p.width - 1, r + FLAT);
     const column = new Int16Array(xb - xa + 1);
     for (let x = xa; x <= xb; x++) {
       let v = p.data[(ya * p.width + x) * 4 + 3];
@@ -175,9 +190,11 @@ export async function savePicture(p, { type = 'image/png', quality = 0.92, signa
   if (type === 'image/png') return encodePng(p.data, p.width, p.height, { alpha: p.alpha, signal });
   const most = type === 'image/webp' ? 16383 : 16384;
   if (Math.max(p.width, p.height) > most) throw new MediaError(`${name} is limited to ${most} pixels a side here; save as PNG`);
-  const canvas = new OffscreenCanvas(p.width, p.height), context = canvas.getContext('2d', { alpha: p.alpha && type !== 'image/jpeg' });
+  const canvas = new OffscreenCanvas(p.width, p.height), context = canvas.getContext('2d',
+    { alpha: p.alpha && type !== 'image/jpeg' });
   if (!context) throw new MediaError('no canvas of that size; save as PNG');
-  context.putImageData(new ImageData(new Uint8ClampedArray(/** @type {ArrayBuffer} */ (p.data.buffer), p.data.byteOffset, p.data.byteLength), p.width, p.height), 0, 0);
+  context.putImageData(new ImageData(new Uint8ClampedArray(/** @type {ArrayBuffer} */ (p.data.buffer), p.data.byteOffset,
+    p.data.byteLength), p.width, p.height), 0, 0);
   if (p.alpha && type === 'image/jpeg') {
     context.globalCompositeOperation = 'destination-over';
     context.fillStyle = '#fff';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Decoded frames as the stream has them (planes of Y', Cb, Cr) to R'G'B' and back, by the stream's own matrix and range and nothing else:
-// no primaries, no transfer curve, so that a saved clip keeps its tags. On the GPU, and the way back also without one.
+// Decoded frames as the stream has them (planes of Y', Cb, Cr) to R'G'B' and back, by the stream's own matrix and range and
+// nothing else: no primaries, no transfer curve, so that a saved clip keeps its tags. On the GPU, and the way back also without
+// one.
 import { colourOf } from './colour.js';
 
 /**
@@ -16,12 +17,15 @@ import { colourOf } from './colour.js';
  */
 export function codedColour(space, width, height) {
   const { luma, matrix } = colourOf(space, width, height), full = !!space?.fullRange && space.matrix !== 'rgb';
-  const plain = matrix === 'bt709' ? 'bt709' : 'smpte170m', tag = matrix === 'bt2020' ? 'bt2020-ncl' : matrix === 'bt709' ? 'bt709' : space?.matrix === 'bt470bg' ? 'bt470bg' : plain;
-  return { luma: [...luma], full, tags: /** @type {any} */ ({ matrix: tag, fullRange: full, primaries: space?.primaries ?? plain, transfer: space?.transfer ?? plain }) };
+  const plain = matrix === 'bt709' ? 'bt709' : 'smpte170m', tag = matrix === 'bt2020' ? 'bt2020-ncl' : matrix === 'bt709' ? 'bt709'
+    : space?.matrix === 'bt470bg' ? 'bt470bg' : plain;
+  return { luma: [...luma], full, tags: /** @type {any} */ ({ matrix: tag, fullRange: full, primaries: space?.primaries ?? plain,
+    transfer: space?.transfer ?? plain }) };
 }
 
 const common = /* wgsl */`
-struct Colour { luma: vec4<f32>, range: vec4<f32>, size: vec4<u32>, };   // range: black, span of Y, span of colour; size: w, h, shifts or stride
+// range: black, span of Y, span of colour; size: w, h, shifts or stride
+struct Colour { luma: vec4<f32>, range: vec4<f32>, size: vec4<u32>, };
 `;
 
 // Bilinear between samples of colour that lie on even columns and between rows, as H.264, HEVC and VP9 have them unless told.
@@ -46,7 +50,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let first = floor(at);
   let f = at - first;
   let i = vec2<i32>(first);
-  let uv = mix(mix(colour_at(i), colour_at(i + vec2<i32>(1, 0)), f.x), mix(colour_at(i + vec2<i32>(0, 1)), colour_at(i + 1), f.x), f.y);
+  let upper = mix(colour_at(i), colour_at(i + vec2<i32>(1, 0)), f.x);
+  let uv = mix(upper, mix(colour_at(i + vec2<i32>(0, 1)), colour_at(i + 1), f.x), f.y);
   let y = (textureLoad(plane_y, vec2<i32>(id.xy), 0).r * 255.0 - c.range.x) / c.range.y;
   let d = (uv * 255.0 - 128.0) / c.range.z;
   let r = y + 2.0 * (1.0 - c.luma.r) * d.y;
@@ -59,7 +64,9 @@ const toPlanes = common + /* wgsl */`
 @group(0) @binding(0) var<uniform> c: Colour;
 @group(0) @binding(1) var picture: texture_2d<f32>;
 @group(0) @binding(2) var<storage, read_write> words: array<u32>;
-fn rgb(x: i32, y: i32) -> vec3<f32> { return textureLoad(picture, clamp(vec2<i32>(x, y), vec2<i32>(0), vec2<i32>(c.size.xy) - 1), 0).rgb; }
+fn rgb(x: i32, y: i32) -> vec3<f32> {
+  return textureLoad(picture, clamp(vec2<i32>(x, y), vec2<i32>(0), vec2<i32>(c.size.xy) - 1), 0).rgb;
+}
 fn put(v: vec4<f32>) -> u32 {
   let n = vec4<u32>(clamp(floor(v + 0.5), vec4<f32>(0.0), vec4<f32>(255.0)));
   return n.x | (n.y << 8u) | (n.z << 16u) | (n.w << 24u);
@@ -103,7 +110,8 @@ function uniformOf({ luma, full }, size, pair = false) {
 }
 
 /** @param {GPUDevice} device @param {string} label @param {string} code */
-const pipelineOf = (device, label, code) => device.createComputePipelineAsync({ label, layout: 'auto', compute: { module: device.createShaderModule({ label, code }) } });
+const pipelineOf = (device, label, code) => device.createComputePipelineAsync({ label, layout: 'auto',
+  compute: { module: device.createShaderModule({ label, code }) } });
 
 /** @type {Record<string, [number, number]>} by how much colour is less, as shifts */
 const shifts = { I420: [1, 1], NV12: [1, 1], I422: [1, 0], I444: [0, 0] };
@@ -115,7 +123,8 @@ export function isPlanar({ format, visibleRect: rect, displayWidth, displayHeigh
 
 /** Decoded frames to a texture that networks take. */
 export class FrameLoader {
-  #device; #pipeline; #size; #planes = /** @type {GPUTexture[]} */ ([]); #made = ''; #uniform; #group = /** @type {GPUBindGroup|null} */ (null); #bytes = new Uint8Array(0);
+  #device; #pipeline; #size; #planes = /** @type {GPUTexture[]} */ ([]); #made = ''; #uniform;
+  #group = /** @type {GPUBindGroup|null} */ (null); #bytes = new Uint8Array(0);
 
   /** @param {GPUDevice} device @param {number} width @param {number} height */
   static async create(device, width, height) {
@@ -127,7 +136,9 @@ export class FrameLoader {
     this.#device = device;
     this.#pipeline = pipeline;
     this.#size = [width, height];
-    this.texture = device.createTexture({ size: [width, height], format: 'rgba16float', usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT });
+    const { STORAGE_BINDING, TEXTURE_BINDING, COPY_DST, RENDER_ATTACHMENT } = GPUTextureUsage;
+    this.texture = device.createTexture({ size: [width, height], format: 'rgba16float',
+      usage: STORAGE_BINDING | TEXTURE_BINDING | COPY_DST | RENDER_ATTACHMENT });
     this.#uniform = device.createBuffer({ size: 48, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
   }
 
@@ -149,13 +160,16 @@ export class FrameLoader {
     if (this.#made !== format) {
       for (const p of this.#planes) p.destroy();
       const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
-      this.#planes = layout.map((_, i) => this.#device.createTexture({ size: i ? small : [width, height], format: format === 'NV12' && i ? 'rg8unorm' : 'r8unorm', usage }));
+      this.#planes = layout.map((_, i) => this.#device.createTexture({ size: i ? small : [width, height],
+        format: format === 'NV12' && i ? 'rg8unorm' : 'r8unorm', usage }));
       const views = [0, 1, layout.length - 1].map((i) => this.#planes[i].createView());
-      this.#group = this.#device.createBindGroup({ layout: this.#pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: this.#uniform } },
+      this.#group = this.#device.createBindGroup({ layout: this.#pipeline.getBindGroupLayout(0),
+        entries: [{ binding: 0, resource: { buffer: this.#uniform } },
         ...views.map((resource, i) => ({ binding: i + 1, resource })), { binding: 4, resource: this.texture.createView() }] });
       this.#made = format;
     }
-    layout.forEach(({ offset, stride }, i) => this.#device.queue.writeTexture({ texture: this.#planes[i] }, this.#bytes, { offset, bytesPerRow: stride }, i ? small : [width, height]));
+    layout.forEach(({ offset, stride }, i) => this.#device.queue.writeTexture({ texture: this.#planes[i] }, this.#bytes,
+      { offset, bytesPerRow: stride }, i ? small : [width, height]));
     this.#device.queue.writeBuffer(this.#uniform, 0, uniformOf(colour, [width, height, ...shift], format === 'NV12'));
     const pass = encoder.beginComputePass();
     pass.setPipeline(this.#pipeline);
@@ -173,7 +187,8 @@ export class FrameLoader {
 /** Where the planes of I420 lie. Rows of colour are whole words. @param {number} width @param {number} height */
 export function planesLayout(width, height) {
   const stride = Math.ceil(width / 8) * 8, rows = Math.ceil(height / 2), y = stride * height, c = (stride / 2) * rows;
-  return { stride, bytes: y + 2 * c, layout: [{ offset: 0, stride }, { offset: y, stride: stride / 2 }, { offset: y + c, stride: stride / 2 }] };
+  return { stride, bytes: y + 2 * c, layout: [{ offset: 0, stride }, { offset: y, stride: stride / 2 },
+    { offset: y + c, stride: stride / 2 }] };
 }
 
 /** Results to planes of I420 in memory. */
@@ -200,11 +215,13 @@ export class FrameStore {
   encode(encoder, picture, colour) {
     let group = this.#groups.get(picture);
     if (!group) {
-      group = this.#device.createBindGroup({ layout: this.#pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: this.#uniform } },
+      group = this.#device.createBindGroup({ layout: this.#pipeline.getBindGroupLayout(0),
+        entries: [{ binding: 0, resource: { buffer: this.#uniform } },
         { binding: 1, resource: picture.createView() }, { binding: 2, resource: { buffer: this.#words } }] });
       this.#groups.set(picture, group);
     }
-    this.#device.queue.writeBuffer(this.#uniform, 0, uniformOf(colour, [this.#width, this.#height, planesLayout(this.#width, this.#height).stride, 0]));
+    this.#device.queue.writeBuffer(this.#uniform, 0, uniformOf(colour,
+      [this.#width, this.#height, planesLayout(this.#width, this.#height).stride, 0]));
     const pass = encoder.beginComputePass();
     pass.setPipeline(this.#pipeline);
     pass.setBindGroup(0, group);
@@ -226,11 +243,53 @@ export class FrameStore {
   }
 }
 
-/** The same without a GPU. @param {Uint8Array|Uint8ClampedArray} rgba @param {number} width @param {number} height @param {Colour} colour @returns {Uint8Array} */
+/**
+ * What FrameLoader does, without a GPU.
+ * @param {VideoFrame} frame of a kind that isPlanar
+ * @param {Colour} colour
+ * @returns {Promise<Uint8ClampedArray>} RGBA
+ */
+export async function rgbaOf(frame, { luma: [kr, kg, kb], full }) {
+  const bytes = new Uint8Array(frame.allocationSize()), layout = await frame.copyTo(bytes),
+    { displayWidth: width, displayHeight: height } = frame;
+  const [sx, sy] = shifts[frame.format ?? ''], pair = frame.format === 'NV12', cw = Math.ceil(width / 2 ** sx),
+    ch = Math.ceil(height / 2 ** sy), out = new Uint8ClampedArray(width * height * 4);
+  const [black, span, wide] = full ? [0, 255, 255] : [16, 219, 224], u = layout[1], v = pair
+    ? { offset: u.offset + 1, stride: u.stride } : layout[2], step = pair ? 2 : 1;
+  const at = (/** @type {PlaneLayout} */ p, /** @type {number} */ x, /** @type {number} */ y) =>
+    bytes[p.offset + Math.min(Math.max(y, 0), ch - 1) * p.stride + Math.min(x, cw - 1) * step];
+  for (let y = 0, o = 0; y < height; y++) {
+    const cy = sy ? y / 2 - 0.25 : y, y0 = Math.floor(cy), fy = cy - y0;
+    for (let x = 0; x < width; x++, o += 4) {
+      const x0 = x >> sx, fx = sx ? (x & 1) / 2 : 0;
+      const between = (/** @type {PlaneLayout} */ p) => (at(p, x0, y0) * (1 - fx) + at(p, x0 + 1, y0) * fx) * (1 - fy) + (at(p, x0,
+        y0 + 1) * (1 - fx) + at(p, x0 + 1, y0 + 1) * fx) * fy;
+      const l = ((bytes[layout[0].offset + y * layout[0].stride + x] - black) * 255) / span,
+        cb = ((between(u) - 128) * 255) / wide, cr = ((between(v) - 128) * 255) / wide;
+      const r = l + 2 * (1 - kr) * cr, b = l + 2 * (1 - kb) * cb;
+      out[o] = r;
+      out[o + 1] = (l - kr * r - kb * b) / kg;
+      out[o + 2] = b;
+      out[o + 3] = 255;
+    }
+  }
+  return out;
+}
+
+/**
+ * What FrameStore does, without a GPU.
+ * @param {Uint8Array|Uint8ClampedArray} rgba
+ * @param {number} width
+ * @param {number} height
+ * @param {Colour} colour
+ * @returns {Uint8Array}
+ */
 export function planesOf(rgba, width, height, { luma: [kr, kg, kb], full }) {
-  const { stride, bytes, layout } = planesLayout(width, height), out = new Uint8ClampedArray(bytes), [black, span, wide] = full ? [0, 255, 255] : [16, 219, 224];
+  const { stride, bytes, layout } = planesLayout(width, height), out = new Uint8ClampedArray(bytes), [black, span, wide] = full
+    ? [0, 255, 255] : [16, 219, 224];
   for (let y = 0, i = 0; y < height; y++)
-    for (let x = 0; x < width; x++, i += 4) out[y * stride + x] = black + (span / 255) * (kr * rgba[i] + kg * rgba[i + 1] + kb * rgba[i + 2]);
+    for (let x = 0; x < width; x++,
+      i += 4) out[y * stride + x] = black + (span / 255) * (kr * rgba[i] + kg * rgba[i + 1] + kb * rgba[i + 2]);
   const at = (/** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ c) =>
     rgba[(Math.min(y, height - 1) * width + Math.min(Math.max(x, 0), width - 1)) * 4 + c];
   for (let y = 0; y < Math.ceil(height / 2); y++)

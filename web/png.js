@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes PNG from plain pixels. A canvas keeps colours multiplied by alpha and has a largest size; this has neither fault. Compression is the
-// browser's (CompressionStream).
+// Writes PNG from plain pixels. A canvas keeps colours multiplied by alpha and has a largest size; this has neither fault.
+// Compression is the browser's (CompressionStream).
 
 const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
   for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
@@ -19,20 +19,29 @@ function chunk(kind, body) {
   return all;
 }
 
-/** The neighbour (left, above, above left) nearest to what a plane through all three gives. @param {number} a @param {number} b @param {number} c */
+/**
+ * The neighbour (left, above, above left) nearest to what a plane through all three gives.
+ * @param {number} a
+ * @param {number} b
+ * @param {number} c
+ */
 function paeth(a, b, c) {
   const pa = Math.abs(b - c), pb = Math.abs(a - c), pc = Math.abs(a + b - 2 * c);
   return pa <= pb && pa <= pc ? a : pb <= pc ? b : c;
 }
 
-/** A row by a filter, into `to` (its first byte says which); the sum of what remains, the smaller the better. The row before is 0 above the first.
- * @param {number} kind @param {Uint8Array} row @param {Uint8Array} above @param {number} step bytes of a pixel @param {Uint8Array} to */
+/**
+ * A row by a filter, into `to` (its first byte says which); the sum of what remains, the smaller the better. The row before is 0
+ *   above the first.
+ * @param {number} kind @param {Uint8Array} row @param {Uint8Array} above @param {number} step bytes of a pixel @param {Uint8Array}
+ *   to */
 function filter(kind, row, above, step, to) {
   let sum = 0;
   to[0] = kind;
   for (let i = 0; i < row.length; i++) {
     const left = i >= step ? row[i - step] : 0, corner = i >= step ? above[i - step] : 0;
-    const guess = kind === 1 ? left : kind === 2 ? above[i] : kind === 3 ? (left + above[i]) >> 1 : kind === 4 ? paeth(left, above[i], corner) : 0;
+    const guess = kind === 1 ? left : kind === 2 ? above[i] : kind === 3 ? (left + above[i]) >> 1 : kind === 4
+      ? paeth(left, above[i], corner) : 0;
     const v = (row[i] - guess) & 255;
     to[i + 1] = v;
     sum += v < 128 ? v : 256 - v;
@@ -61,7 +70,8 @@ export async function encodePng(rgba, width, height, { alpha = false, signal } =
       if (value.length) parts.push(/** @type {any} */ (chunk('IDAT', value)));
     }
   })();
-  const kinds = [1, 2, 4], tries = kinds.map(() => new Uint8Array(width * step + 1)), rows = Math.max(1, Math.floor(0x40000 / (width * step + 1)));
+  const kinds = [1, 2, 4], tries = kinds.map(() => new Uint8Array(width * step + 1)),
+    rows = Math.max(1, Math.floor(0x40000 / (width * step + 1)));
   let row = new Uint8Array(width * step), above = new Uint8Array(width * step);
   const feed = (async () => {
     for (let y0 = 0; y0 < height; y0 += rows) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Frames of a <video>'s file, decoded by ourselves: each one is handed over once, in its time, where requestVideoFrameCallback may miss some. The
-// element goes on playing and gives the clock (its sound's), seeks, rate and pauses; its own pictures are not used.
+// Frames of a <video>'s file, decoded by ourselves: each one is handed over once, in its time, where requestVideoFrameCallback may
+// miss some. The element goes on playing and gives the clock (its sound's), seeks, rate and pauses; its own pictures are not used.
 import { decodeFrames, MediaError, openMedia, whyNoFiles } from './media.js';
 
 /**
@@ -20,13 +20,16 @@ export class DecodedSource {
   shown = 0;
   skipped = 0;
   #video; #options; #media = /** @type {import('./media.js').Media|null} */ (null); #from = '';
-  #onframe = /** @type {((frame: Frame) => void)|null} */ (null); #stop = /** @type {AbortController|null} */ (null); #run = /** @type {AbortController|null} */ (null);
-  #queue = /** @type {Decoded[]} */ ([]); #last = /** @type {Decoded|null} */ (null); #first = true; #ended = false; #wake = () => {}; #handle = 0;
+  #onframe = /** @type {((frame: Frame) => void)|null} */ (null); #stop = /** @type {AbortController|null} */ (null);
+  #run = /** @type {AbortController|null} */ (null);
+  #queue = /** @type {Decoded[]} */ ([]); #last = /** @type {Decoded|null} */ (null); #first = true; #ended = false;
+  #wake = () => {}; #handle = 0;
   #anchor = { at: 0, media: 0, live: false }; #frameTime = 1000 / 60; #tickAt = 0;
 
   /**
    * @param {HTMLVideoElement} video
-   * @param {{from?: Blob|string|URL, mediabunny?: any, onerror?: (reason: Error) => void}} [options] from: the file; what the element plays unless told.
+   * @param {{from?: Blob|string|URL, mediabunny?: any, onerror?: (reason: Error) => void}} [options] from: the file; what the
+   *   element plays unless told.
    *   onerror: what goes wrong once it has started
    */
   constructor(video, options = {}) {
@@ -40,7 +43,10 @@ export class DecodedSource {
     return whyNoFiles();
   }
 
-  /** Resolves when the first frame is under way; rejects with a reason that a person can read. @param {(frame: Frame) => void} onframe */
+  /**
+   * Resolves when the first frame is under way; rejects with a reason that a person can read.
+   * @param {(frame: Frame) => void} onframe
+   */
   async start(onframe) {
     this.stop();
     const why = DecodedSource.whyNot(this.#video);
@@ -56,8 +62,10 @@ export class DecodedSource {
     }
     if (signal.aborted) return;
     video.addEventListener('seeking', () => this.#seek(), { signal });
-    video.addEventListener('loadedmetadata', () => { if (!this.#options.from && video.currentSrc !== this.#from) this.#open().then(() => this.#seek()).catch((r) => this.#fail(r)); }, { signal });
-    for (const name of ['play', 'playing', 'pause', 'ratechange', 'waiting']) video.addEventListener(name, () => { this.#anchor.live = false; }, { signal });
+    video.addEventListener('loadedmetadata', () => { if (!this.#options.from &&
+      video.currentSrc !== this.#from) this.#open().then(() => this.#seek()).catch((r) => this.#fail(r)); }, { signal });
+    for (const name of ['play', 'playing', 'pause', 'ratechange', 'waiting']) video.addEventListener(name,
+      () => { this.#anchor.live = false; }, { signal });
     this.#seek();
     this.#ask();
   }
@@ -109,7 +117,8 @@ export class DecodedSource {
     this.#first = true;
     this.#ended = false;
     this.#anchor.live = false;
-    this.#pump(/** @type {import('./media.js').Media} */ (this.#media), run.signal, this.#video.currentTime).catch((reason) => { if (!run.signal.aborted) this.#fail(reason); });
+    this.#pump(/** @type {import('./media.js').Media} */ (this.#media), run.signal,
+      this.#video.currentTime).catch((reason) => { if (!run.signal.aborted) this.#fail(reason); });
   }
 
   /** @param {import('./media.js').Media} media @param {AbortSignal} signal @param {number} time */
@@ -120,7 +129,8 @@ export class DecodedSource {
       if (signal.aborted) return decoded.frame.close();
       this.#queue.push(decoded);
       // Until the first one is found, what is surely before it is let go at once.
-      while (this.#first && this.#queue.length > 1 && this.#queue[1].time <= time) /** @type {Decoded} */ (this.#queue.shift()).frame.close();
+      while (this.#first && this.#queue.length > 1 &&
+        this.#queue[1].time <= time) /** @type {Decoded} */ (this.#queue.shift()).frame.close();
       while (this.#queue.length >= AHEAD && !signal.aborted) await new Promise((go) => { this.#wake = () => go(undefined); });
       if (signal.aborted) return;
     }
@@ -187,7 +197,8 @@ export class DecodedSource {
   /** @param {Decoded} decoded @param {number} due */
   #hand({ frame, time }, due) {
     const image = frame.clone(), rect = frame.visibleRect;
-    this.#onframe?.({ image, width: rect?.width ?? frame.displayWidth, height: rect?.height ?? frame.displayHeight, colorSpace: frame.colorSpace?.toJSON() ?? null,
+    this.#onframe?.({ image, width: rect?.width ?? frame.displayWidth, height: rect?.height ?? frame.displayHeight,
+      colorSpace: frame.colorSpace?.toJSON() ?? null,
       rotation: this.#media?.rotation ?? 0, time, due, close: () => image.close() });
   }
 }

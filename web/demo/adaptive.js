@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An adaptive stream by Media Source Extensions, in its smallest form: an index of segments in two sizes, ranges of files, one buffer. Which size
-// the next segment has is for the page to say; here the network says it.
+// An adaptive stream by Media Source Extensions, in its smallest form: an index of segments in two sizes, ranges of files, one
+// buffer. Which size the next segment has is for the page to say; here the network says it.
 import { attach } from '../index.js';
 import { showFigures } from './stage.js';
 import { bytes } from './files.js';
@@ -10,12 +10,14 @@ const $ = (id) => document.getElementById(id);
 const AHEAD = 3; // seconds that are fetched before they are needed
 
 /**
- * @typedef {{name: string, file: string, width: number, height: number, init: number, codecs: string, segments: {time: number, offset: number, length: number}[]}} Rendition
+ * @typedef {{name: string, file: string, width: number, height: number, init: number, codecs: string, segments: {time: number,
+ *   offset: number, length: number}[]}} Rendition
  */
 
 /** Plays renditions; `choose` says before each segment which one. */
 export class Stream {
-  #video; #base; #choose; #onfetch; #stop = new AbortController(); #buffer = /** @type {SourceBuffer|null} */ (null); #current = -1; #next = 0;
+  #video; #base; #choose; #onfetch; #stop = new AbortController(); #buffer = /** @type {SourceBuffer|null} */ (null);
+  #current = -1; #next = 0;
   /** @type {{seconds: number, renditions: Rendition[]}} */
   index = { seconds: 1, renditions: [] };
 
@@ -34,7 +36,8 @@ export class Stream {
     if (!answer.ok) throw new Error(answer.status === 404 ? 'there is no stream here: ./dev web makes one' : await answer.text());
     this.index = await answer.json();
     const { renditions } = this.index, type = (/** @type {Rendition} */ r) => `video/mp4; codecs="${r.codecs}"`;
-    for (const r of renditions) if (!MediaSource.isTypeSupported(type(r))) throw new Error(`this browser does not play ${r.codecs}`);
+    for (const r of renditions) if (!MediaSource.isTypeSupported(type(r)))
+      throw new Error(`this browser does not play ${r.codecs}`);
     const source = new MediaSource();
     this.#video.src = URL.createObjectURL(source);
     await new Promise((done) => source.addEventListener('sourceopen', done, { once: true }));
@@ -60,7 +63,8 @@ export class Stream {
 
   /** @param {Rendition} r @param {number} from @param {number} length */
   async #range(r, from, length) {
-    const answer = await fetch(new URL(r.file, this.#base), { headers: { Range: `bytes=${from}-${from + length - 1}` }, signal: this.#stop.signal });
+    const answer = await fetch(new URL(r.file, this.#base), { headers: { Range: `bytes=${from}-${from + length - 1}` },
+      signal: this.#stop.signal });
     if (answer.status !== 206) throw new Error(`${r.file}: ${answer.status}, a range was asked for`);
     return new Uint8Array(await answer.arrayBuffer());
   }
@@ -95,7 +99,8 @@ export class Stream {
 
 /** The section of the page. @param {import('./stage.js').Stage} stage whose choices count here, too */
 export function adaptiveSection(stage) {
-  const video = /** @type {HTMLVideoElement} */ ($('stream-film')), base = new URL('media/', location.href), play = $('stream-play'), error = $('stream-error');
+  const video = /** @type {HTMLVideoElement} */ ($('stream-film')), base = new URL('media/', location.href),
+    play = $('stream-play'), error = $('stream-error');
   /** @type {import('../player.js').Player|null} */
   let player = null;
   /** @type {Stream|null} */
@@ -108,8 +113,10 @@ export function adaptiveSection(stage) {
   const look = () => {
     const shown = video.videoWidth ? `${video.videoWidth} x ${video.videoHeight}` : '-', s = player?.stats();
     const works = s && (s.state === 'running' || s.state === 'paused');
-    showFigures($('stream-figures'), [['fetched', bytes(fetched)], ['the large size alone', bytes(large)], ['of it', large ? `${Math.round((100 * fetched) / large)} %` : '-'], ['received now', shown],
-      ['shown', works && s.outWidth ? `${s.outWidth} x ${s.outHeight} by ${s.network}` : `${shown}${s?.reason ? ` (${s.reason})` : ''}`]]);
+    showFigures($('stream-figures'), [['fetched', bytes(fetched)], ['the large size alone', bytes(large)],
+      ['of it', large ? `${Math.round((100 * fetched) / large)} %` : '-'], ['received now', shown],
+      ['shown', works && s.outWidth ? `${s.outWidth} x ${s.outHeight} by ${s.network}`
+        : `${shown}${s?.reason ? ` (${s.reason})` : ''}`]]);
     $('saved').value = bytes(Math.max(0, large - fetched));
   };
 
@@ -121,7 +128,8 @@ export function adaptiveSection(stage) {
     fetched = large = 0;
     $('segments').replaceChildren();
     const bars = /** @type {HTMLElement[]} */ ([]);
-    player = attach(video, /** @type {any} */ ({ model: stage.choices.model === 'auto' ? 'rt9-h264' : stage.choices.model, backend: stage.choices.backend }));
+    player = attach(video, /** @type {any} */ ({ model: stage.choices.model === 'auto' ? 'rt9-h264' : stage.choices.model,
+      backend: stage.choices.backend }));
     for (const name of ['state', 'step', 'stats']) player.addEventListener(name, look);
     const mine = stream = new Stream(video, base, (_, renditions) => {
       // The small one unless the network is known not to work; before the first picture nothing is known.
@@ -132,7 +140,8 @@ export function adaptiveSection(stage) {
       fetched += length;
       large += best.segments[segment].length + (segment ? 0 : best.init);
       const fill = document.createElement('i');
-      fill.style.height = `${Math.min(100, (100 * length) / best.segments[segment].length)}%`; // of its bar, which is what the large one has
+      // of its bar, which is what the large one has
+      fill.style.height = `${Math.min(100, (100 * length) / best.segments[segment].length)}%`;
       bars[segment].classList.toggle('low', which === 0);
       bars[segment].replaceChildren(fill);
       look();
@@ -142,7 +151,8 @@ export function adaptiveSection(stage) {
     play.disabled = true;
     try {
       await mine.open();
-      const { renditions } = mine.index, best = renditions[renditions.length - 1], most = Math.max(...best.segments.map((s) => s.length));
+      const { renditions } = mine.index, best = renditions[renditions.length - 1],
+        most = Math.max(...best.segments.map((s) => s.length));
       for (const s of best.segments) {
         const bar = document.createElement('span');
         bar.style.height = `${(100 * s.length) / most}%`;

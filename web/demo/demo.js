@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: MIT
-// The demo page. Its choices may stand in the address: ?model=rt27&split=0.4&time=1.5&paused&mode=decoded&backend=wasm&zoom=2.5&x=0.7&y=0.4
+// The demo page. Its choices may stand in the address:
+// ?model=rt27&split=0.4&time=1.5&paused&mode=decoded&backend=wasm&zoom=2.5&x=0.7&y=0.4
 import { adaptiveSection } from './adaptive.js';
 import { Files } from './files.js';
 import { Stage } from './stage.js';
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
-const SAMPLE = { clip: new URL('../samples/harbour.mp4', import.meta.url).href, picture: new URL('../samples/harbour.png', import.meta.url).href };
-const NETWORKS = [['auto', 'auto: what this machine manages'], ['rt3', 'rt3: the lightest'], ['rt9', 'rt9: light'], ['rt9-h264', 'rt9-h264: light, for compressed video'], ['rt14', 'rt14: balanced'],
-  ['rt14-h264', 'rt14-h264: balanced, for compressed video'], ['rt27', 'rt27: finer'], ['ivs', 'ivs: any ratio'], ['rt105', 'rt105: finest of its kind'], ['piper', 'piper: heaviest']];
+const SAMPLE = { clip: new URL('../samples/harbour.mp4', import.meta.url).href,
+  picture: new URL('../samples/harbour.png', import.meta.url).href };
+const NETWORKS = [['auto', 'auto: what this machine manages'], ['rt3', 'rt3: the lightest'], ['rt9', 'rt9: light'],
+  ['rt9-h264', 'rt9-h264: light, for compressed video'], ['rt14', 'rt14: balanced'],
+  ['rt14-h264', 'rt14-h264: balanced, for compressed video'], ['rt27', 'rt27: finer'], ['ivs', 'ivs: any ratio'],
+    ['rt105', 'rt105: finest of its kind'], ['piper', 'piper: heaviest']];
 
 const asked = new URLSearchParams(location.search), among = (/** @type {string} */ id, /** @type {string} */ name) => {
   const wanted = asked.get(name) ?? '';
   return [...$(id).options].some((o) => o.value === wanted) ? wanted : $(id).options[0].value;
 };
 $('network').replaceChildren(...NETWORKS.map(([value, text]) => new Option(text, value)));
-const choices = { model: among('network', 'model'), mode: among('mode', 'mode'), backend: among('backend', 'backend'), split: Math.min(1, Math.max(0, Number(asked.get('split') ?? 0.5) || 0)) };
+const choices = { model: among('network', 'model'), mode: among('mode', 'mode'), backend: among('backend', 'backend'),
+  split: Math.min(1, Math.max(0, Number(asked.get('split') ?? 0.5) || 0)) };
 for (const [id, value] of [['network', choices.model], ['mode', choices.mode], ['backend', choices.backend]]) $(id).value = value;
 
 const stage = new Stage(choices), files = new Files(stage), stream = adaptiveSection(stage);
 const still = asked.has('paused') || matchMedia('(prefers-reduced-motion: reduce)').matches, at = Number(asked.get('time')) || 0;
 if (at) stage.video.addEventListener('loadedmetadata', () => { stage.video.currentTime = at; }, { once: true });
 stage.open(SAMPLE.clip, !still);
-if (Number(asked.get('zoom')) > 1) stage.near(Math.min(8, Number(asked.get('zoom'))), Number(asked.get('x') ?? 0.5) || 0.5, Number(asked.get('y') ?? 0.5) || 0.5);
+if (Number(asked.get('zoom')) > 1) stage.near(Math.min(8, Number(asked.get('zoom'))), Number(asked.get('x') ?? 0.5) || 0.5,
+  Number(asked.get('y') ?? 0.5) || 0.5);
 
 $('network').addEventListener('change', () => stage.choose({ model: $('network').value }));
 $('mode').addEventListener('change', () => stage.choose({ mode: $('mode').value }));

@@ -12,7 +12,8 @@ const plans = new Map();
 
 /**
  * @param {string} model of the page's list @param {'auto'|'webgpu'|'wasm'|'none'} backend @param {'picture'|'clip'} what
- * @returns {Promise<{name: string, by: string, plan?: import('../plan.js').Plan, device?: GPUDevice, net?: any, release: () => void}>}
+ * @returns {Promise<{name: string, by: string, plan?: import('../plan.js').Plan, device?: GPUDevice, net?: any, release: () =>
+ *   void}>}
  */
 export async function engineFor(model, backend, what) {
   const name = model === 'auto' ? FILES[what] : model, address = String(ladderOf(name)[0].from), why = [];
@@ -37,7 +38,8 @@ export async function engineFor(model, backend, what) {
       const { createWasm } = await import('../wasm.js'), wasm = await createWasm({});
       try {
         const net = await wasm.load(new URL(address.replace(/\.json$/, '.onnx')));
-        return { name, by: `the processor, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}`, net, release: () => { net.destroy(); wasm.destroy(); } };
+        return { name, by: `the processor, ${wasm.threads} thread${wasm.threads > 1 ? 's' : ''}`, net,
+          release: () => { net.destroy(); wasm.destroy(); } };
       } catch (reason) {
         wasm.destroy();
         throw reason;

@@ -26,12 +26,18 @@ function fault(id, reason) {
   return stopped;
 }
 
-/** A picture on a canvas of its size, or of the largest that is sensible to show. @param {import('../picture.js').Picture} p @param {number} width @param {number} height */
+/**
+ * A picture on a canvas of its size, or of the largest that is sensible to show.
+ * @param {import('../picture.js').Picture} p
+ * @param {number} width
+ * @param {number} height
+ */
 async function canvasOf(p, width, height) {
   const scale = Math.min(1, SHOWN / Math.max(width, height)), canvas = document.createElement('canvas');
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')), data = new ImageData(new Uint8ClampedArray(/** @type {ArrayBuffer} */ (p.data.buffer)), p.width, p.height);
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')),
+    data = new ImageData(new Uint8ClampedArray(/** @type {ArrayBuffer} */ (p.data.buffer)), p.width, p.height);
   const bitmap = await createImageBitmap(data);
   context.imageSmoothingQuality = 'high';
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
@@ -40,7 +46,8 @@ async function canvasOf(p, width, height) {
 }
 
 export class Files {
-  #stage; #split = /** @type {ReturnType<typeof splitter>|null} */ (null); #result = /** @type {any} */ (null); #name = ''; #still = /** @type {AbortController|null} */ (null);
+  #stage; #split = /** @type {ReturnType<typeof splitter>|null} */ (null); #result = /** @type {any} */ (null); #name = '';
+  #still = /** @type {AbortController|null} */ (null);
   #clip = /** @type {AbortController|null} */ (null);
 
   /** @param {import('./stage.js').Stage} stage */
@@ -74,17 +81,21 @@ export class Files {
       said.textContent = `Making ${model === 'auto' ? 'the network' : model} ready`;
       engine = await engineFor(model, backend, 'picture');
       said.textContent = `${picture.width} x ${picture.height} pixels: enlarging`;
-      const large = await upscalePicture(picture, { ...engine, signal: stop.signal, onprogress: (share) => { $('still-progress').value = share; } });
+      const large = await upscalePicture(picture, { ...engine, signal: stop.signal,
+        onprogress: (share) => { $('still-progress').value = share; } });
       if (stop.signal.aborted) return;
-      const [before, after] = [await canvasOf(picture, large.width, large.height), await canvasOf(large, large.width, large.height)];
+      const [before, after] = [await canvasOf(picture, large.width, large.height),
+        await canvasOf(large, large.width, large.height)];
       if (this.#still !== stop) return;
       after.className = 'after';
       $('sheet').replaceChildren(before, after);
-      this.#split = splitter($('sheet'), { value: 0.5, label: 'Line between the plain picture and the network', onchange: (share) => { after.style.clipPath = `inset(0 0 0 ${share * 100}%)`; } });
+      this.#split = splitter($('sheet'), { value: 0.5, label: 'Line between the plain picture and the network',
+        onchange: (share) => { after.style.clipPath = `inset(0 0 0 ${share * 100}%)`; } });
       this.#result = large;
       this.#name = name.replace(/\.\w+$/, '');
-      said.textContent = `${name}: ${picture.width} x ${picture.height} to ${large.width} x ${large.height} by ${engine.name} in ${seconds(large.ms)}${large.tiles > 1 ? `, ${large.tiles} tiles` : ''}${
-        picture.alpha ? ', transparency kept' : ''} (${engine.by})`;
+      said.textContent = [`${name}: ${picture.width} x ${picture.height} to ${large.width} x ${large.height} by ${engine.name}`,
+        ` in ${seconds(large.ms)}`, large.tiles > 1 ? `, ${large.tiles} tiles` : '', picture.alpha ? ', transparency kept' : '',
+        ` (${engine.by})`].join('');
       $('still-save').disabled = false;
     } catch (reason) {
       if (this.#still !== stop) return;
@@ -115,7 +126,8 @@ export class Files {
   /** The clip of the stage, enlarged, as a file. */
   async saveClip() {
     if (this.#clip) return;
-    const stop = this.#clip = new AbortController(), { clip } = this.#stage, { model, backend } = this.#stage.choices, name = typeof clip === 'string' ? clip.replace(/^.*\//, '') : clip.name;
+    const stop = this.#clip = new AbortController(), { clip } = this.#stage, { model, backend } = this.#stage.choices,
+      name = typeof clip === 'string' ? clip.replace(/^.*\//, '') : clip.name;
     const said = $('clip-said'), start = performance.now();
     fault('clip-error');
     $('clip-save').disabled = true;
@@ -132,8 +144,9 @@ export class Files {
       } });
       if (!made.blob) return;
       download(made.blob, `${name.replace(/\.\w+$/, '')}_x2.${made.extension}`);
-      said.textContent = `${made.frames} frames of ${made.width} x ${made.height} by ${engine.name}, ${bytes(made.blob.size)}, in ${seconds(made.ms)}${made.audio ? '; sound copied' : '; no sound in it'}${
-        made.notices.length ? `; ${made.notices.join('; ')}` : ''}`;
+      said.textContent = [`${made.frames} frames of ${made.width} x ${made.height} by ${engine.name}, ${bytes(made.blob.size)}`,
+        `in ${seconds(made.ms)}`,
+        made.audio ? 'sound copied' : 'no sound in it', ...made.notices].join('; ');
     } catch (reason) {
       said.textContent = fault('clip-error', reason) ? 'Stopped; no file was made' : '';
     } finally {

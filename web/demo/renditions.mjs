@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the adaptive demo streams: a clip in two sizes as fragmented MP4, and an index of their segments. Made with ffmpeg when first asked for.
+// What the adaptive demo streams: a clip in two sizes as fragmented MP4, and an index of their segments. Made with ffmpeg when
+// first asked for.
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,8 +61,10 @@ async function make(clip, folder, index) {
   for (const { name, width, height, crf } of SIZES) {
     const file = join(folder, `${name}.mp4`), part = join(folder, `${name}.part.mp4`), gop = String(SECONDS * RATE);
     try {
-      await ffmpeg(['-i', clip, '-map', '0:v:0', '-map', '0:a:0?', '-vf', `scale=${width}:${height}:flags=lanczos`, '-c:v', 'libx264', '-preset', 'faster', '-crf', String(crf), '-g', gop,
-        '-keyint_min', gop, '-sc_threshold', '0', '-pix_fmt', 'yuv420p', '-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-c:a', 'copy',
+      await ffmpeg(['-i', clip, '-map', '0:v:0', '-map', '0:a:0?', '-vf', `scale=${width}:${height}:flags=lanczos`, '-c:v',
+        'libx264', '-preset', 'faster', '-crf', String(crf), '-g', gop,
+        '-keyint_min', gop, '-sc_threshold', '0', '-pix_fmt', 'yuv420p', '-colorspace', 'bt709', '-color_primaries', 'bt709',
+          '-color_trc', 'bt709', '-c:a', 'copy',
         '-movflags', '+frag_keyframe+empty_moov+default_base_moof', part]);
       renameSync(part, file);
     } catch (reason) {

@@ -9,7 +9,8 @@ export function splitter(box, { value = 0.5, label, onchange }) {
   const line = document.createElement('div');
   line.className = 'split';
   line.tabIndex = 0;
-  for (const [name, text] of Object.entries({ role: 'slider', 'aria-label': label, 'aria-valuemin': '0', 'aria-valuemax': '100', 'aria-orientation': 'horizontal' })) line.setAttribute(name, text);
+  for (const [name, text] of Object.entries({ role: 'slider', 'aria-label': label, 'aria-valuemin': '0', 'aria-valuemax': '100',
+    'aria-orientation': 'horizontal' })) line.setAttribute(name, text);
   const set = (/** @type {number} */ share) => {
     value = Math.max(0, Math.min(1, share));
     line.style.left = `${value * 100}%`;
@@ -34,7 +35,8 @@ export function splitter(box, { value = 0.5, label, onchange }) {
   });
   line.addEventListener('keydown', (event) => {
     const step = event.shiftKey ? 0.1 : 0.01;
-    const to = { ArrowLeft: value - step, ArrowDown: value - step, ArrowRight: value + step, ArrowUp: value + step, PageDown: value - 0.1, PageUp: value + 0.1, Home: 0, End: 1 }[event.key];
+    const to = { ArrowLeft: value - step, ArrowDown: value - step, ArrowRight: value + step, ArrowUp: value + step,
+      PageDown: value - 0.1, PageUp: value + 0.1, Home: 0, End: 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation();

@@ -6,14 +6,20 @@ import { splitter } from './split.js';
 
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
-const time = (/** @type {number} */ s) => (Number.isFinite(s) ? `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, '0')}` : '0:00');
+const time = (/** @type {number} */ s) => (Number.isFinite(s)
+  ? `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, '0')}` : '0:00');
 const ms = (/** @type {number} */ v) => (Number.isFinite(v) ? `${v < 10 ? v.toFixed(1) : Math.round(v)} ms` : '-');
 
-/** What the figures below the player say. @param {ReturnType<import('../player.js').Player['stats']>} s @returns {[string, string][]} */
+/**
+ * What the figures below the player say.
+ * @param {ReturnType<import('../player.js').Player['stats']>} s
+ * @returns {[string, string][]}
+ */
 export function figuresOf(s) {
   const all = /** @type {[string, string][]} */ ([]);
   if (s.network && s.outWidth) all.push(['size', `${s.width} x ${s.height} to ${s.outWidth} x ${s.outHeight}`]);
-  if (Number.isFinite(s.fps) && s.state === 'running') all.push(['frames', `${Math.round(s.fps)} of ${Math.round(s.mediaFps) || '-'} a second`]);
+  if (Number.isFinite(s.fps) && s.state === 'running') all.push(['frames',
+    `${Math.round(s.fps)} of ${Math.round(s.mediaFps) || '-'} a second`]);
   if (s.state === 'running' && Number.isFinite(s.p95)) all.push(['slowest 5 %', `${ms(s.p95)} of ${ms(s.budget)}`]);
   if (Number.isFinite(s.networkMs) && s.state === 'running') all.push(['network', ms(s.networkMs)]);
   if (s.dropped) all.push(['left out', String(s.dropped)]);
@@ -25,7 +31,8 @@ export function figuresOf(s) {
 export function showFigures(list, figures) {
   list.replaceChildren(...figures.map(([name, value]) => {
     const pair = document.createElement('div');
-    for (const [kind, text] of [['dt', name], ['dd', value]]) pair.append(Object.assign(document.createElement(kind), { textContent: text }));
+    for (const [kind, text] of [['dt', name], ['dd', value]]) pair.append(Object.assign(document.createElement(kind),
+      { textContent: text }));
     return pair;
   }));
 }
@@ -42,10 +49,13 @@ export class Stage {
   constructor(choices) {
     this.#choices = choices;
     const { video } = this, picture = $('picture');
-    this.split = splitter(picture, { value: choices.split, label: 'Line between the plain video and the network', onchange: () => this.#compare() });
+    this.split = splitter(picture, { value: choices.split, label: 'Line between the plain video and the network', onchange: () =>
+      this.#compare() });
     this.near(1);
-    video.addEventListener('loadedmetadata', () => document.documentElement.style.setProperty('--ratio', String(video.videoWidth / video.videoHeight || 1.7778)));
-    video.addEventListener('error', () => { if (video.currentSrc) this.#say('passthrough', `The browser cannot play this file: ${video.error?.message || 'its codec is not supported'}`); });
+    video.addEventListener('loadedmetadata', () => document.documentElement.style.setProperty('--ratio',
+      String(video.videoWidth / video.videoHeight || 1.7778)));
+    video.addEventListener('error', () => { if (video.currentSrc) this.#say('passthrough',
+      `The browser cannot play this file: ${video.error?.message || 'its codec is not supported'}`); });
     this.#controls();
   }
 
@@ -60,15 +70,18 @@ export class Stage {
       if (document.activeElement !== seek || !video.seeking) seek.value = video.currentTime;
       clock.value = `${time(video.currentTime)} / ${time(video.duration)}`;
     };
-    for (const name of ['play', 'pause', 'timeupdate', 'durationchange', 'volumechange', 'seeked']) video.addEventListener(name, look);
+    for (const name of ['play', 'pause', 'timeupdate', 'durationchange', 'volumechange', 'seeked']) video.addEventListener(name,
+      look);
     play.addEventListener('click', toggle);
     this.#pan(toggle);
     $('closer').addEventListener('click', () => this.near(this.#near.zoom > 1 ? 1 : 2.5));
     seek.addEventListener('input', () => { video.currentTime = Number(seek.value); });
     sound.addEventListener('click', () => { video.muted = !video.muted; });
-    $('full').addEventListener('click', () => (document.fullscreenElement ? document.exitFullscreen() : $('stage').requestFullscreen()).catch(() => {}));
+    $('full').addEventListener('click', () => (document.fullscreenElement ? document.exitFullscreen()
+      : $('stage').requestFullscreen()).catch(() => {}));
     document.addEventListener('keydown', (event) => {
-      if (event.key !== ' ' || (event.target instanceof Element && event.target.closest('button, input, select, summary, a, textarea'))) return;
+      if (event.key !== ' ' || (event.target instanceof Element &&
+        event.target.closest('button, input, select, summary, a, textarea'))) return;
       event.preventDefault();
       toggle();
     });
@@ -85,7 +98,12 @@ export class Stage {
     $('overlay').addEventListener('change', () => this.attach());
   }
 
-  /** The picture larger than its frame: the video is, and the canvas follows it. @param {number} zoom @param {number} [x] middle of what is seen, 0 to 1 @param {number} [y] */
+  /**
+   * The picture larger than its frame: the video is, and the canvas follows it.
+   * @param {number} zoom
+   * @param {number} [x] middle of what is seen, 0 to 1
+   * @param {number} [y]
+   */
   near(zoom, x = 0.5, y = 0.5) {
     const inside = (/** @type {number} */ v) => Math.max(0.5 / zoom, Math.min(1 - 0.5 / zoom, v)), { style } = this.video;
     this.#near = { zoom, x: inside(x), y: inside(y) };
@@ -107,12 +125,14 @@ export class Stage {
   /** Pressed: plays or pauses; dragged: looks around. @param {() => void} press */
   #pan(press) {
     this.video.addEventListener('pointerdown', (event) => {
-      const from = { ...this.#near }, box = $('picture').getBoundingClientRect(), { pointerId, clientX, clientY } = event, stop = new AbortController(), { signal } = stop;
+      const from = { ...this.#near }, box = $('picture').getBoundingClientRect(), { pointerId, clientX, clientY } = event,
+        stop = new AbortController(), { signal } = stop;
       let moved = false;
       this.video.setPointerCapture(pointerId);
       this.video.addEventListener('pointermove', (e) => {
         moved ||= Math.hypot(e.clientX - clientX, e.clientY - clientY) > 4;
-        if (moved && from.zoom > 1) this.near(from.zoom, from.x - (e.clientX - clientX) / box.width / from.zoom, from.y - (e.clientY - clientY) / box.height / from.zoom);
+        if (moved && from.zoom > 1) this.near(from.zoom, from.x - (e.clientX - clientX) / box.width / from.zoom,
+          from.y - (e.clientY - clientY) / box.height / from.zoom);
       }, { signal });
       this.video.addEventListener('pointerup', () => {
         stop.abort();
@@ -138,8 +158,10 @@ export class Stage {
     if (!player) return;
     const s = player.stats(), { state, reason } = s;
     $('tag').textContent = s.network || 'network';
-    this.#say(state, state === 'passthrough' ? `Plain video: ${reason}` : state === 'starting' ? 'Starting: making shaders ready and testing them against the engine\u2019s result'
-      : `${s.network}${s.form ? ` (${s.form})` : ''} ${state === 'paused' ? 'is shown, paused' : 'is running'}${s.step > 0 ? `, ${s.step === 1 ? 'one step' : `${s.step} steps`} below the chosen one` : ''}`);
+    this.#say(state, state === 'passthrough' ? `Plain video: ${reason}` : state === 'starting'
+      ? 'Starting: making shaders ready and testing them against the engine\u2019s result'
+      : [`${s.network}${s.form ? ` (${s.form})` : ''} ${state === 'paused' ? 'is shown, paused' : 'is running'}`,
+        s.step > 0 ? `, ${s.step === 1 ? 'one step' : `${s.step} steps`} below the chosen one` : ''].join(''));
     showFigures($('figures'), figuresOf(s));
   }
 
