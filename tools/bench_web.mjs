@@ -3,7 +3,7 @@
 // networks; what is compared is the time of a multiply-add), on the same page, adapter and frame, turn by turn. The adapter is a software
 // one unless FM_WEB_GPU=1 leaves the choice to the browser: then only ratios mean something.
 //
-//     node tools/bench_web.mjs PROGRAM [peers|growth|player] [--size WxH] [--rounds N] [NETWORK...]
+//     node tools/bench_web.mjs PROGRAM [peers|growth|player] [--size WxH] [--rounds N] [NETWORK|NETWORK/PEER...]
 //
 // growth: time of the main thread and growth of the heap over 1,000 frames of a video through the Runner. player: the same with attach().
 import { readdirSync, readFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const contests = [
   { name: 'rt3', peer: 'onnxruntime-web', must: 3 }, { name: 'rt9', peer: 'onnxruntime-web', must: 3 }, { name: 'ivs', peer: 'onnxruntime-web', must: 3 },
   { name: 'rt27', peer: 'onnxruntime-web', must: 3, slow: true }, { name: 'piper', peer: 'onnxruntime-web', must: 3, slow: true },
   { name: 'rt3', peer: 'websr m', must: 1 }, { name: 'rt9', peer: 'websr l', must: 1 },
-].filter((c) => (networks.length ? networks.includes(c.name) : !c.slow)); // slow: minutes on a software adapter, only when named
+].filter((c) => (networks.length ? networks.some((n) => n === c.name || `${c.name}/${c.peer}`.startsWith(n)) : !c.slow)); // slow: minutes on a software adapter, only when named
 
 /** Seconds of processor time of the processes below this one whose command line has `part`. @param {string} part */
 function processorSeconds(part) {
