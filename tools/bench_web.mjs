@@ -137,8 +137,10 @@ async function growth() {
   }, plan);
   const before = await heap(session), from = await mainThread(session);
   await page.evaluate((/** @type {number} */ n) => window.go(n), frames);
-  const to = await mainThread(session), grown = (await heap(session)) - before, times = (await page.evaluate(() => [...window.times])).sort((/** @type {number} */ a, /** @type {number} */ b) => a - b);
-  console.log(`Runner, ${frames} frames of a video: main thread ${(((to - from) * 1000) / frames).toFixed(3)} ms of processor time a frame, ${times[frames >> 1].toFixed(3)} ms on the clock (median); ` +
+  const to = await mainThread(session), grown = (await heap(session)) - before;
+  const times = await page.evaluate(() => [...window.times]), each = ((to - from) * 1000) / frames;
+  console.log(`Runner, ${frames} frames of a video: main thread ${each.toFixed(3)} ms of processor time a frame, ` +
+    `${median(times).toFixed(3)} ms on the clock (median); ` +
     `heap ${(before / 1e6).toFixed(2)} MB and ${grown} bytes more afterwards (${(grown / frames).toFixed(1)} a frame)`);
   await page.context().close();
   return to - from < frames / 1000 && grown < 64 * frames ? 0 : 1;
@@ -158,7 +160,9 @@ async function player() {
     document.body.append(video);
     window.main = [];
     window.player = attach(video, { model: 'rt3', models: '/plans/', rules: { down: 1e9 }, battery: false });
-    window.player.addEventListener('stats', (/** @type {any} */ event) => { if (event.detail.mainMs > 0 && window.main.length < 500) window.main.push(event.detail.mainMs); });
+    window.player.addEventListener('stats', (/** @type {any} */ event) => {
+      if (event.detail.mainMs > 0 && window.main.length < 500) window.main.push(event.detail.mainMs);
+    });
     await video.play();
   });
   const until = (/** @type {number} */ n) => page.waitForFunction((/** @type {number} */ wanted) => window.player.stats().drawn >= wanted, n, { timeout: seconds * 1000, polling: 500 })
@@ -170,7 +174,10 @@ async function player() {
   const last = await state(), drawn = last.drawn - first.drawn, to = await mainThread(session, 'ScriptDuration'), whole = (await mainThread(session)) - all;
   const grown = (await heap(session)) - before;
   const times = await page.evaluate(() => window.main);
-  console.log(`Player (${last.state}${last.reason ? `: ${last.reason}` : ''}, ${last.backend}), ${drawn} frames: main thread ${(((to - from) * 1000) / drawn).toFixed(3)} ms of processor time a frame in scripts, ${((whole * 1000) / drawn).toFixed(3)} ms with what the browser does for the page, ${median(times)?.toFixed(3)} ms on the clock (its own stats); ` +
+  const scripts = ((to - from) * 1000) / drawn, together = (whole * 1000) / drawn;
+  console.log(`Player (${last.state}${last.reason ? `: ${last.reason}` : ''}, ${last.backend}), ${drawn} frames: ` +
+    `main thread ${scripts.toFixed(3)} ms of processor time a frame in scripts, ${together.toFixed(3)} ms with what the browser does for the page, ` +
+    `${median(times)?.toFixed(3)} ms on the clock (its own stats); ` +
     `heap ${(before / 1e6).toFixed(2)} MB and ${grown} bytes more afterwards (${(grown / drawn).toFixed(1)} a frame)`);
   for (const fault of page.remaining()) console.log(`  the page: ${fault.split('\n')[0]}`);
   await page.context().close();

@@ -113,7 +113,8 @@ export async function launch({ webgpu = true, args = [], quick = true } = {}) {
   if (!path) throw new Skip('no chromium here (Debian package chromium)');
   const { chromium } = await import('playwright-core').catch(() => { throw new Skip('no playwright-core here (npm ci in tests/browser)'); });
   const flags = ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--mute-audio', '--enable-precise-memory-info', '--js-flags=--expose-gc'];
-  const open = chromium.launch({ executablePath: path, headless: true, args: [...flags, ...(webgpu ? [...gpuFlags, ...(quick ? [quickFlag] : [])] : ['--disable-gpu', '--disable-features=WebGPU']), ...args] });
+  const gpu = webgpu ? [...gpuFlags, ...(quick ? [quickFlag] : [])] : ['--disable-gpu', '--disable-features=WebGPU'];
+  const open = chromium.launch({ executablePath: path, headless: true, args: [...flags, ...gpu, ...args] });
   browsers.set(key, open);
   return open;
 }
