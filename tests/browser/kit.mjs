@@ -114,7 +114,7 @@ export async function launch({ webgpu = true, args = [], quick = true } = {}) {
   const { chromium } = await import('playwright-core').catch(() => { throw new Skip('no playwright-core here (npm ci in tests/browser)'); });
   const flags = ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--mute-audio', '--enable-precise-memory-info', '--js-flags=--expose-gc'];
   const gpu = webgpu ? [...gpuFlags, ...(quick ? [quickFlag] : [])] : ['--disable-gpu', '--disable-features=WebGPU'];
-  const open = chromium.launch({ executablePath: path, headless: true, args: [...flags, ...gpu, ...args] });
+  const open = chromium.launch({ executablePath: path, headless: true, timeout: 80_000, args: [...flags, ...gpu, ...args] });
   browsers.set(key, open);
   return open;
 }
