@@ -204,10 +204,11 @@ def crops(network, batch, size):
     return small, large + torch.randn_like(large) * 0.05
 
 
-def differences(name, kind, size):
+def differences(name, kind, size, seed):
     """The largest relative difference of a parameter's gradient, and of the loss: between ours and autograd's, then of each from
-    autograd's in double precision. (There, signs near zero may be others, of errors and before PReLU; then both differ.)"""
+    autograd's in double precision."""
     network = example(name)
+    torch.manual_seed(seed)
     small, large = crops(network, 3, size)
     found = []
     for compute in (backward_of(network), lambda *given: by_autograd(network, *given)):
@@ -219,6 +220,15 @@ def differences(name, kind, size):
     ours, theirs, exact = *found, [loss] + [parameter.grad for parameter in network.parameters()]
     return [max(float((a - b).norm() / b.norm()) for a, b in zip(one, other))
             for one, other in ((ours, theirs), (ours, exact), (theirs, exact))]
+
+
+def usual_differences(name, size):
+    """Medians of several seeds, the larger of both losses. (Now and then something so near zero that rounding decides its sign, an
+    error or what goes into a PReLU, is on the other side; that alone makes up to a thousandth, in PyTorch too.)"""
+    of_losses = []
+    for kind in ("l1", "l2"):
+        of_losses.append([statistics.median(found) for found in zip(*[differences(name, kind, size, seed) for seed in range(5)])])
+    return [max(found) for found in zip(*of_losses)]
 
 
 def milliseconds(name, size, batch=16, rounds=15):
@@ -242,7 +252,7 @@ def main():
     worst = 0
     for name in sys.argv[1:] or ["rt3", "rt9", "rt14", "rt27", "rt105", "rt14-x3", "rt14-x4", "piper", "piper-x3", "piper-x4"]:
         for size in (32, 48):
-            between, ours, theirs = (max(found) for found in zip(*[differences(name, kind, size) for kind in ("l1", "l2")]))
+            between, ours, theirs = usual_differences(name, size)
             worst = max(worst, between)
             before, after = milliseconds(name, size)
             print(f"{name:8} {size}x{size}: {between:.1e} from PyTorch's, from double precision {ours:.1e} (PyTorch {theirs:.1e}); "

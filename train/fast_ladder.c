@@ -3,16 +3,18 @@
  * file for each network, with WIDTH, HIDDEN, FIRST, LAST and SCALE given, and calls it in place of PyTorch's autograd.
  *
  * One crop goes forth and back before the next begins: all it leaves on the way is in the second-level cache then. What is kept of
- * a layer is what its PReLU was given: the result is made from it again; its sign and the slope's gradient need it. */
+ * a layer is what its PReLU was given: the result is made from it again; its sign and the slope's gradient need it. Hidden layers
+ * go by Winograd where they are wide enough for that to pay. */
 #define COLOURS 1
-#include "fast.h"
+#include "fast_winograd.h"
 
 enum {
     CHANNELS = WHOLE_VECTORS(WIDTH),
     WIDEST = CHANNELS > RESULTS ? CHANNELS : RESULTS,
     LAYERS = HIDDEN + 2,
-    SHORT = 5, // the short way's kernel
-    STRIP = 4, // rows whose part of a weight's gradient is summed while they are in the first-level cache
+    TILED = WIDTH >= 16, // hidden layers by Winograd
+    SHORT = 5,           // the short way's kernel
+    STRIP = 4,           // rows whose part of a weight's gradient is summed while they are in the first-level cache
 };
 
 INLINE vec prelu(vec z, vec slope)
@@ -23,10 +25,10 @@ INLINE vec prelu(vec z, vec slope)
 
 /* Kernels of one convolution; inputs and outputs are those that are not padding. */
 struct layer {
-    int inputs, outputs, kernel;
+    int inputs, outputs, kernel, tiled;
     float *forward;                // [outputs / LANES][kernel][inputs][kernel][LANES]
     float *backward;               // [inputs / LANES][kernel][outputs][kernel][LANES], turned by 180 degrees
-    float *gradient;               // as forward
+    float *gradient;               // as forward; all three [PLACES][CHANNELS][CHANNELS] when tiled
     float *bias, *bias_gradient;   // [outputs]
     float *slope, *slope_gradient; // [outputs]
 };
@@ -39,6 +41,7 @@ struct job {
     float *value[2];         // [size + 2 EDGE][size + 2 EDGE][CHANNELS], zeros around
     float *slant[2];         // [size + 2 EDGE][size + 2 EDGE][WIDEST], zeros around: gradients
     float *result;           // [size][size][RESULTS]
+    float *v, *m;            // transformed tiles
     struct layer layer[LAYERS], shortcut;
 };
 
@@ -116,7 +119,51 @@ INLINE void data_backward(const struct job *job, const struct layer *layer, cons
         }
 }
 
-/* x is not padded: taps beyond its edges meet nothing. */
+/* Hidden layers by Winograd: what is done with a tile of results. */
+struct target {
+    const struct job *job;
+    const struct layer *layer; // whose PReLU and bias they meet
+    float *kept, *to;
+};
+
+INLINE void tile_forward(void *context, int y, int x, int block, vec *sum)
+{
+    const struct target *target = context;
+    vec bias = get(target->layer->bias + block), slope = get(target->layer->slope + block);
+#pragma GCC unroll 4
+    for (int j = 0; j < TILE; j++) {
+        float *left = target->kept + plain(target->job->size, y + j, x) * CHANNELS + block;
+        float *next = target->to + padded(target->job->size, y + j, x) * CHANNELS + block;
+#pragma GCC unroll 4
+        for (int i = 0; i < TILE; i++) {
+            vec z = sum[j * TILE + i] + bias;
+            *at(left + i * CHANNELS) = z;
+            *at(next + i * CHANNELS) = prelu(z, slope);
+        }
+    }
+}
+
+INLINE void tile_backward(void *context, int y, int x, int block, vec *sum)
+{
+    const struct target *target = context;
+    vec slope = get(target->layer->slope + block), of_slope = {0}, of_bias = {0};
+#pragma GCC unroll 4
+    for (int j = 0; j < TILE; j++) {
+        const float *kept = target->kept + plain(target->job->size, y + j, x) * CHANNELS + block;
+        float *to = target->to + padded(target->job->size, y + j, x) * CHANNELS + block;
+#pragma GCC unroll 4
+        for (int i = 0; i < TILE; i++) {
+            vec z = get(kept + i * CHANNELS), s = sum[j * TILE + i], g = choose(z > 0, s, slope * s);
+            of_slope += choose(z > 0, (vec){0}, z * s);
+            of_bias += g;
+            *at(to + i * CHANNELS) = g;
+        }
+    }
+    *at(target->layer->slope_gradient + block) += of_slope;
+    *at(target->layer->bias_gradient + block) += of_bias;
+}
+
+/* x is padded. */
 INLINE void weight_backward(const struct job *job, const struct layer *layer, const float *x, const float *slant, const int stride,
     const int k, const int group)
 {
@@ -126,7 +173,7 @@ INLINE void weight_backward(const struct job *job, const struct layer *layer, co
             for (int ky = 0; ky < k; ky++)
                 for (int i = 0; i < WIDTH; i += group)
                     weight_taps(layer->gradient + ((size_t) block / LANES * k * WIDTH + ky * WIDTH + i) * k * LANES,
-                        x + plain(job->size, y, 0) * CHANNELS + i, (size_t) job->size * CHANNELS, CHANNELS,
+                        x + padded(job->size, y, 0) * CHANNELS + i, (size_t) (job->size + 2 * EDGE) * CHANNELS, CHANNELS,
                         slant + padded(job->size, y + k / 2 - ky, k / 2) * stride + block, slant_row, stride, STRIP, job->size,
                         group, k);
 }
@@ -182,20 +229,47 @@ static void take_luma(struct job *job, const float *small)
         }
 }
 
+/* What came out of a PReLU, once more. */
 static void value_again(const struct job *job, int i)
 {
-    for (size_t p = 0; p < (size_t) job->size * job->size * CHANNELS; p += CHANNELS)
-        for (int block = 0; block < CHANNELS; block += LANES)
-            *at(job->value[0] + p + block) = prelu(get(job->kept[i] + p + block), get(job->layer[i].slope + block));
+    for (int y = 0; y < job->size; y++) {
+        const float *kept = job->kept[i] + plain(job->size, y, 0) * CHANNELS;
+        float *value = job->value[0] + padded(job->size, y, 0) * CHANNELS;
+        for (int p = 0; p < job->size * CHANNELS; p += CHANNELS)
+            for (int block = 0; block < CHANNELS; block += LANES)
+                *at(value + p + block) = prelu(get(kept + p + block), get(job->layer[i].slope + block));
+    }
+}
+
+static void forward_pass(const struct job *job, int i, const float *x, float *value)
+{
+    const struct layer *layer = &job->layer[i];
+    if (TILED) {
+        struct target target = {.job = job, .layer = layer, .kept = job->kept[i], .to = value};
+        winograd(job->size, x, CHANNELS, layer->forward, CHANNELS, job->v, job->m, tile_forward, &target);
+    } else
+        hidden_forward(job, layer, x, CHANNELS, 3, job->kept[i], value);
+}
+
+static void backward_pass(const struct job *job, int i, const float *from, float *to)
+{
+    const struct layer *layer = &job->layer[i], *before = layer - 1;
+    value_again(job, i - 1);
+    if (TILED) {
+        struct target target = {.job = job, .layer = before, .kept = job->kept[i - 1], .to = to};
+        winograd_weights(job->size, job->value[0], CHANNELS, from, CHANNELS, layer->gradient, job->v, job->m);
+        winograd(job->size, from, CHANNELS, layer->backward, CHANNELS, job->v, job->m, tile_backward, &target);
+    } else {
+        weight_backward(job, layer, job->value[0], from, CHANNELS, 3, GROUP);
+        data_backward(job, layer, before, from, CHANNELS, 3, job->kept[i - 1], to);
+    }
 }
 
 static double crop(struct job *job, const float *small, const float *large, int squared, double share, double alone)
 {
     take_luma(job, small);
-    clear_edges(job, job->value[0], CHANNELS);
     hidden_forward(job, &job->layer[0], job->given, 1, FIRST, job->kept[0], job->value[0]);
-    for (int i = 1; i < LAYERS - 1; i++)
-        hidden_forward(job, &job->layer[i], job->value[(i - 1) % 2], CHANNELS, 3, job->kept[i], job->value[i % 2]);
+    for (int i = 1; i < LAYERS - 1; i++) forward_pass(job, i, job->value[(i - 1) % 2], job->value[i % 2]);
     last_forward(job, job->value[(LAYERS - 2) % 2]);
 
     float **slant = job->slant;
@@ -208,26 +282,20 @@ static double crop(struct job *job, const float *small, const float *large, int 
     weight_backward(job, last, job->value[0], slant[0], RESULTS, LAST, LAST == 3 ? GROUP : GROUP_WIDE);
     data_backward(job, last, &job->layer[LAYERS - 2], slant[0], RESULTS, LAST, job->kept[LAYERS - 2], slant[1]);
     if ((int) RESULTS != CHANNELS) clear_edges(job, slant[0], CHANNELS);
-    for (int i = LAYERS - 2; i > 0; i--) {
-        float *from = slant[(LAYERS - 1 - i) % 2], *to = slant[(LAYERS - i) % 2];
-        value_again(job, i - 1);
-        weight_backward(job, &job->layer[i], job->value[0], from, CHANNELS, 3, GROUP);
-        data_backward(job, &job->layer[i], &job->layer[i - 1], from, CHANNELS, 3, job->kept[i - 1], to);
-    }
+    for (int i = LAYERS - 2; i > 0; i--) backward_pass(job, i, slant[(LAYERS - 1 - i) % 2], slant[(LAYERS - i) % 2]);
     weight_backward_luma(job, &job->layer[0], job->given, slant[(LAYERS - 1) % 2], CHANNELS, FIRST);
     return loss;
 }
 
 /* ---- the whole ---- */
 
-static void lay_out_layer(struct store *store, struct layer *layer, int inputs, int outputs, int kernel)
+static void lay_out_layer(struct store *store, struct layer *layer, int inputs, int outputs, int kernel, int tiled)
 {
-    size_t in = (size_t) (inputs + LANES - 1) / LANES * LANES, out = (size_t) (outputs + LANES - 1) / LANES * LANES;
-    size_t area = (size_t) kernel * kernel;
-    *layer = (struct layer){.inputs = inputs, .outputs = outputs, .kernel = kernel};
-    layer->forward = part(store, area * out * inputs);
-    layer->backward = part(store, area * in * outputs);
-    layer->gradient = part(store, area * out * inputs);
+    size_t in = WHOLE_VECTORS((size_t) inputs), out = WHOLE_VECTORS((size_t) outputs), area = (size_t) kernel * kernel;
+    *layer = (struct layer){.inputs = inputs, .outputs = outputs, .kernel = kernel, .tiled = tiled};
+    layer->forward = part(store, tiled ? PLACES * in * out : area * out * inputs);
+    layer->backward = part(store, tiled ? PLACES * in * out : area * in * outputs);
+    layer->gradient = part(store, tiled ? PLACES * in * out : area * out * inputs);
     layer->bias = part(store, out);
     layer->bias_gradient = part(store, out);
     layer->slope = part(store, out);
@@ -237,12 +305,10 @@ static void lay_out_layer(struct store *store, struct layer *layer, int inputs, 
 /* Layers first, then pictures; the floats that are layers. */
 static size_t lay_out(struct store *store, struct job *job)
 {
-    for (int i = 0; i < LAYERS; i++)
-        lay_out_layer(store, &job->layer[i], i ? WIDTH : 1, i < LAYERS - 1 ? WIDTH : PHASES,
-            i == 0           ? FIRST
-            : i < LAYERS - 1 ? 3
-                             : LAST);
-    lay_out_layer(store, &job->shortcut, 1, PHASES, SHORT);
+    lay_out_layer(store, &job->layer[0], 1, WIDTH, FIRST, 0);
+    for (int i = 1; i < LAYERS - 1; i++) lay_out_layer(store, &job->layer[i], WIDTH, WIDTH, 3, TILED);
+    lay_out_layer(store, &job->layer[LAYERS - 1], WIDTH, PHASES, LAST, 0);
+    lay_out_layer(store, &job->shortcut, 1, PHASES, SHORT, 0);
     size_t layers = store->used, side = job->size + 2 * EDGE, area = (size_t) job->size * job->size;
     job->given = part(store, side * side);
     job->repeated = part(store, side * side);
@@ -252,12 +318,21 @@ static size_t lay_out(struct store *store, struct job *job)
         job->slant[i] = part(store, side * side * WIDEST);
     }
     job->result = part(store, area * RESULTS);
+    if (TILED) {
+        job->v = part(store, transformed_size(job->size, CHANNELS));
+        job->m = part(store, transformed_size(job->size, CHANNELS));
+    }
     return layers;
 }
 
 static const float *read_kernel(struct layer *layer, const float *from)
 {
     int k = layer->kernel;
+    if (layer->tiled) {
+        transform_kernels(layer->forward, from, WIDTH, WIDTH, CHANNELS, CHANNELS, 0);
+        transform_kernels(layer->backward, from, WIDTH, WIDTH, CHANNELS, CHANNELS, 1);
+        return from + WIDTH * WIDTH * 9;
+    }
     for (int o = 0; o < layer->outputs; o++)
         for (int i = 0; i < layer->inputs; i++)
             for (int ky = 0; ky < k; ky++)
@@ -271,6 +346,10 @@ static const float *read_kernel(struct layer *layer, const float *from)
 static float *write_kernel(const struct layer *layer, float *to)
 {
     int k = layer->kernel;
+    if (layer->tiled) {
+        transform_gradients(to, layer->gradient, WIDTH, WIDTH, CHANNELS, CHANNELS);
+        return to + WIDTH * WIDTH * 9;
+    }
     for (int o = 0; o < layer->outputs; o++)
         for (int i = 0; i < layer->inputs; i++)
             for (int ky = 0; ky < k; ky++)

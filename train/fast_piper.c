@@ -336,8 +336,8 @@ size_t scratch_of(int size)
 }
 
 /* The loss of `batch` crops: small is [batch][3][size][size], large [batch][3][SCALE size][SCALE size]; the mean absolute error,
- * or, when squared, the mean of the crops' root mean square errors. parameters has for each convolution its kernel [out][in][3][3] and
- * its bias; gradients gets the same. size is a multiple of 16. */
+ * or, when squared, the mean of the crops' root mean square errors. parameters has for each convolution its kernel
+ * [out][in][3][3] and its bias; gradients gets the same. size is a multiple of 16. */
 double gradients_of(const float *parameters, float *gradients, const float *small, const float *large, int size, int batch,
     int squared, void *scratch)
 {

@@ -189,8 +189,7 @@ INLINE void transform_results(
 INLINE void product(
     float *m, const float *v, const float *u, int tiles, const int in, const int out, const int block, const int blocks)
 {
-    enum { ROWS = SUMS / BLOCKS_AT_ONCE };
-    const int rows = blocks * ROWS * 2 <= SUMS ? 2 * ROWS : ROWS;
+    const int rows = blocks == 3 ? SUMS / 4 : SUMS / blocks;
     for (int t = 0; t < tiles; t += rows) {
         vec sum[SUMS];
 #pragma GCC unroll 16
@@ -199,14 +198,14 @@ INLINE void product(
             vec w[BLOCKS_AT_ONCE];
 #pragma GCC unroll 4
             for (int b = 0; b < blocks; b++) w[b] = get(u + (size_t) i * out + block + b * LANES);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
                 vec s = spread(v[(size_t) (t + r) * in + i]);
 #pragma GCC unroll 4
                 for (int b = 0; b < blocks; b++) sum[r * blocks + b] += s * w[b];
             }
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
             for (int b = 0; b < blocks; b++) *at(m + (size_t) (t + r) * out + block + b * LANES) = sum[r * blocks + b];
@@ -217,12 +216,11 @@ INLINE void product(
 INLINE void outer_product(
     float *p, const float *v, const float *q, int tiles, const int in, const int out, const int block, const int blocks)
 {
-    enum { ROWS = SUMS / BLOCKS_AT_ONCE };
-    const int rows = blocks * ROWS * 2 <= SUMS ? 2 * ROWS : ROWS;
+    const int rows = blocks == 3 ? SUMS / 4 : SUMS / blocks;
     for (int i = 0; i < in; i += rows) {
         vec sum[SUMS];
         float *to = p + (size_t) i * out + block;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
             for (int b = 0; b < blocks; b++) sum[r * blocks + b] = get(to + (size_t) r * out + b * LANES);
@@ -230,14 +228,14 @@ INLINE void outer_product(
             vec g[BLOCKS_AT_ONCE];
 #pragma GCC unroll 4
             for (int b = 0; b < blocks; b++) g[b] = get(q + (size_t) t * out + block + b * LANES);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
                 vec s = spread(v[(size_t) t * in + i + r]);
 #pragma GCC unroll 4
                 for (int b = 0; b < blocks; b++) sum[r * blocks + b] += s * g[b];
             }
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
             for (int b = 0; b < blocks; b++) *at(to + (size_t) r * out + b * LANES) = sum[r * blocks + b];
