@@ -254,7 +254,7 @@ def out_of_disk(folder):
 def refusals(folder):
     """Named, before anything is done, and nothing is left behind."""
     source, out = clip(f"{folder}/in.mp4", frames=5), f"{folder}/out.mp4"
-    refused(FAILED, "libfoo", source, out, "-c", "libfoo")
+    refused(USAGE, "libfoo", source, out, "-c", "libfoo")
     refused(USAGE, "aac", source, out, "-c", "aac")
     refused(USAGE, "foo", source, out, "-e", "foo=1")
     refused(USAGE, "crf", source, out, "-e", "crf=much")
