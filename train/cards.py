@@ -184,7 +184,7 @@ def recipe_text(name):
         until = share
     yield f"- {steps:,} steps in {cycles} cycle{'s' if cycles > 1 else ''}, each with warm-up and cosine: {'; '.join(cycle_text(recipe.cycle(n)) for n in range(cycles))}."
     yield f"- In a cycle: {'; '.join(stages)}. (How this came about: `train/README.md`.)"
-    yield "- Running average of the weights (0.999); eight flips and turns" + ("" if name.startswith("piper") else "; collapsible blocks 128 wide") + "."
+    yield "- Running average of the weights (0.999); eight flips and turns" + ("" if name.startswith("piper") else "; under Adam, collapsible blocks 128 wide") + "."
     if recipe.start:
         yield f"- It began with the weights of `{recipe.start}`, where shapes agree."
     if recipe.clips:

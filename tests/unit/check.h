@@ -147,6 +147,13 @@ CHECK_UNUSED static int check_cases(int cases)
     return share > 1 ? (cases + share - 1) / share : cases;
 }
 
+/* Of requests for memory that are made to fail, every so many-th: ThreadSanitizer takes long over each, and looks for something else. */
+#ifdef __SANITIZE_THREAD__
+#define CHECK_REQUESTS 5
+#else
+#define CHECK_REQUESTS 1
+#endif
+
 /* Where the shared test data lies (FM_SHARED, else beside the project's root, tried from the current folder upwards);
  * NULL where there is none. `part` is a path below it, or "". */
 CHECK_UNUSED static const char *check_shared(const char *part)
