@@ -70,9 +70,10 @@ export class Player extends EventTarget {
     this.#options = { ...this.#options, model };
     this.#loop.monitor = this.#monitor = this.#newMonitor();
     this.#changing = false;
-    this.#verdicts = 0;
-    if (this.#engine?.backend === 'webgpu' && !this.#final) this.#change(this.#monitor.step, 'chosen');
+    // an engine that drew something wrong remembers it, and may be looking for another form just now: a new one
+    if (this.#engine?.backend === 'webgpu' && !this.#final && !this.#verdicts) this.#change(this.#monitor.step, 'chosen');
     else this.#restart();
+    this.#verdicts = 0;
   }
 
   #newMonitor() {
