@@ -25,7 +25,7 @@ export class Player extends EventTarget {
   #turn = 0; #gone = false; #stop = new AbortController(); #timer = 0; #retry = 0; #again = 0;
   // why the plain video is shown: for good, because of this medium
   #final = ''; #mediaWhy = ''; #trusted = false; #changing = false; #losses = /** @type {number[]} */ ([]);
-  #verdicts = 0; #loop; #saver = false;
+  #verdicts = 0; #doubt = ''; #loop; #saver = false;
   /** Made on purpose; may be changed at any time. @type {Faults} */
   faults;
 
@@ -182,6 +182,7 @@ export class Player extends EventTarget {
     this.#engine?.destroy();
     this.#engine = this.#loop.engine = null;
     this.#trusted = this.#changing = false;
+    this.#doubt = '';
     this.#loop.forget();
   }
 
@@ -228,14 +229,16 @@ export class Player extends EventTarget {
       return this.#settle();
     }
     this.#trusted = false;
+    this.#doubt = fault; // until another form is found, or there is none
     this.#tell('error', { message: fault });
-    this.#settle(fault);
+    this.#settle();
     const step = this.#monitor.step, turn = this.#turn, engine = this.#engine;
     if (this.#verdicts++ || !engine || step >= this.#ladder.length || this.#changing) return this.#giveUp(fault);
     this.#changing = true;
     engine.otherForm(this.#ladder[step]).then((other) => {
       if (turn !== this.#turn || this.#gone) return;
       this.#changing = false;
+      this.#doubt = '';
       if (!other) return this.#giveUp(fault);
       this.#loop.recheck();
       this.#redraw();
@@ -261,10 +264,10 @@ export class Player extends EventTarget {
     } else if (!this.#engine && this.#final && this.#options.backend !== 'none') this.#restart();
   }
 
-  /** The state that follows from all that is known. @param {string} [fault] this counts now */
-  #settle(fault = '') {
+  /** The state that follows from all that is known. */
+  #settle() {
     if (this.#gone) return;
-    const reason = this.#final || this.#mediaWhy || this.#loop.colourWhy || this.#screen.whyNot || fault || (this.#engine && this.#monitor.passThrough ? 'too slow' : '');
+    const reason = this.#final || this.#mediaWhy || this.#loop.colourWhy || this.#screen.whyNot || this.#doubt || (this.#engine && this.#monitor.passThrough ? 'too slow' : '');
     const waiting = !this.#engine || !this.#trusted;
     const state = reason ? 'passthrough' : waiting ? 'starting' : this.#video.paused || this.#video.ended ? 'paused' : 'running';
     const before = this.#state, said = this.#reason;
