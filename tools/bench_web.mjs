@@ -118,7 +118,7 @@ async function growth() {
     const adapter = await navigator.gpu.requestAdapter(), device = await adapter.requestDevice(), loaded = await loadPlan(new URL(address, location.href));
     const video = document.createElement('video');
     video.muted = video.loop = true;
-    await new Promise((good) => { video.onloadeddata = good; video.src = '/work/growth.mp4'; });
+    await new Promise((good) => { video.onloadeddata = good; video.src = '/made/growth.mp4'; });
     await video.play();
     await new Promise((good) => video.requestVideoFrameCallback(good));
     const size = { width: video.videoWidth, height: video.videoHeight };
@@ -156,7 +156,7 @@ async function player() {
     const { attach } = await import('/web/index.js');
     const video = document.createElement('video');
     video.muted = video.loop = true;
-    video.src = '/work/growth.mp4';
+    video.src = '/made/growth.mp4';
     document.body.append(video);
     window.main = [];
     window.player = attach(video, { model: 'rt3', models: '/plans/', rules: { down: 1e9 }, battery: false });

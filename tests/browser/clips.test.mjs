@@ -45,7 +45,7 @@ test('planes in, planes out: nothing of the colours is lost on the way', async (
   const planes = await page.evaluate(async ([address]) => {
     const { openMedia, decodeFrames } = await window.tools(), { clipEngine } = await import('/web/clip_engine.js'),
       { planesLayout } = await import('/web/planes.js');
-    const gpu = await window.gpu(), media = await openMedia('/work/colours.mp4', { mediabunny: await window.kit() }),
+    const gpu = await window.gpu(), media = await openMedia('/made/colours.mp4', { mediabunny: await window.kit() }),
       plan = await window.plan(address);
     for await (const { frame } of decodeFrames(media)) {
       const engine = await clipEngine(frame, { plan, device: gpu.device }), { bytes } = await engine.begin(frame),
@@ -98,7 +98,7 @@ test('a turned clip stays turned; written to a stream it is the same file', asyn
         all.set(data, position);
         bytes = all;
       }, close() { closed = true; } });
-      const out = await upscaleClip(`/work/${file}`, { plan: await window.plan(address), device, mediabunny: await window.kit(),
+      const out = await upscaleClip(`/made/${file}`, { plan: await window.plan(address), device, mediabunny: await window.kit(),
         writable });
       await window.put(`streamed_${file}`, bytes);
       return [out.blob, closed, out.frames];
@@ -160,7 +160,7 @@ test('a job is stopped in the middle', async () => {
     const { upscaleClip, upscalePicture } = await window.tools(), gpu = await window.gpu(), plan = await window.plan(address),
       stop = new AbortController();
     let frames = 0;
-    const clip = await upscaleClip('/work/long.mp4', { plan, device: gpu.device, mediabunny: await window.kit(),
+    const clip = await upscaleClip('/made/long.mp4', { plan, device: gpu.device, mediabunny: await window.kit(),
       signal: stop.signal,
       onprogress: (at) => { frames = at.frames; if (frames === 5) stop.abort(); } }).catch((e) => e.name);
     const other = new AbortController(), canvas = new OffscreenCanvas(100, 100);
@@ -179,7 +179,7 @@ test('decoded by ourselves, every frame is shown, in its time; seeks and pauses'
   const found = await page.evaluate(async () => {
     const { DecodedSource } = await window.tools(), video = document.createElement('video'), seen = [], errors = [];
     video.muted = true;
-    video.src = '/work/every.webm';
+    video.src = '/made/every.webm';
     document.body.append(video);
     await new Promise((go) => { video.oncanplaythrough = go; });
     const source = new DecodedSource(video, { mediabunny: await window.kit(), onerror: (e) => errors.push(e.message) });

@@ -14,7 +14,7 @@ test('a still is what the engine makes; tiles are the whole, to the bit; it is s
   const found = await page.evaluate(async ([address]) => {
     const { upscalePicture, savePicture } = await window.tools(), { device } = await window.gpu(),
       plan = await window.plan(address);
-    const file = await (await fetch('/work/still_in.png')).blob(), shares = [];
+    const file = await (await fetch('/made/still_in.png')).blob(), shares = [];
     const whole = await upscalePicture(file, { plan, device, tile: 4096 }),
       tiled = await upscalePicture(file, { plan, device, tile: 32, onprogress: (s) => shares.push(s) });
     let differ = 0;
@@ -46,7 +46,7 @@ test('a network with a free ratio: the engine at x1.5, tiles at x2', async () =>
   const found = await page.evaluate(async ([address]) => {
     const { upscalePicture, savePicture } = await window.tools(), { device } = await window.gpu(),
       plan = await window.plan(address);
-    const file = await (await fetch('/work/free.png')).blob();
+    const file = await (await fetch('/made/free.png')).blob();
     const half = await upscalePicture(file, { plan, device, scale: 1.5 }), a = await upscalePicture(file, { plan, device }),
       b = await upscalePicture(file, { plan, device, tile: 24 });
     await window.put('free_out.png', await savePicture(half));
@@ -73,9 +73,9 @@ test('transparency is kept as the engine keeps it', async () => {
   const alpha = await page.evaluate(async ([address]) => {
     const { upscalePicture, savePicture } = await window.tools(), { device } = await window.gpu(),
       plan = await window.plan(address);
-    const out = await upscalePicture(await (await fetch('/work/clear.png')).blob(), { plan, device, tile: 32 });
+    const out = await upscalePicture(await (await fetch('/made/clear.png')).blob(), { plan, device, tile: 32 });
     await window.put('clear_out.png', await savePicture(out));
-    const whole = await upscalePicture(await (await fetch('/work/clear.png')).blob(), { plan, device });
+    const whole = await upscalePicture(await (await fetch('/made/clear.png')).blob(), { plan, device });
     return [out.alpha, out.tiles, whole.data.filter((v, i) => v !== out.data[i]).length];
   }, [rt3]);
   equal(alpha[0], true);
@@ -100,10 +100,10 @@ test('without a GPU: the engine in WebAssembly does pictures and clips', async (
   const found = await page.evaluate(async () => {
     const { upscalePicture, savePicture, upscaleClip } = await window.tools(), { createWasm } = await import('/web/wasm.js'),
       wasm = await createWasm({ threads: 2 });
-    const net = await wasm.load('/models/rt3.onnx'), file = await (await fetch('/work/cpu.png')).blob();
+    const net = await wasm.load('/models/rt3.onnx'), file = await (await fetch('/made/cpu.png')).blob();
     const whole = await upscalePicture(file, { net }), tiled = await upscalePicture(file, { net, tile: 32 });
     await window.put('cpu_out.png', await savePicture(tiled));
-    const made = await upscaleClip('/work/cpu.webm', { net, mediabunny: await window.kit(), bitrate: 2000000 });
+    const made = await upscaleClip('/made/cpu.webm', { net, mediabunny: await window.kit(), bitrate: 2000000 });
     await window.put('cpu_out.webm', made.blob);
     net.destroy();
     wasm.destroy();
@@ -131,7 +131,7 @@ test('a GPU that is lost on the way is told', async () => {
       all = [];
     const fresh = async () => (await navigator.gpu.requestAdapter()).requestDevice();
     let device = await fresh();
-    all.push(await upscaleClip('/work/lost.mp4', { plan, device, mediabunny: kit,
+    all.push(await upscaleClip('/made/lost.mp4', { plan, device, mediabunny: kit,
       onprogress: ({ frames }) => { if (frames === 3) device.destroy(); } }).catch((e) => `${e.name}: ${e.message}`));
     device = await fresh();
     const canvas = new OffscreenCanvas(150, 100);

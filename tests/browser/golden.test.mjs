@@ -20,7 +20,7 @@ async function runPlan(job) {
   const device = await adapter.requestDevice({ requiredLimits: Object.fromEntries(Object.keys(limits).map((k) => [k, adapter.limits[k]])) });
   const faults = [];
   device.addEventListener('uncapturederror', (event) => faults.push(event.error.message));
-  const put = async (name, data) => { if (!(await fetch(`/work/${name}`, { method: 'PUT', body: data })).ok) throw new Error(`${name}: not written`); };
+  const put = async (name, data) => { if (!(await fetch(`/made/${name}`, { method: 'PUT', body: data })).ok) throw new Error(`${name}: not written`); };
   const sizeOf = (width, height) => ({ width, height, ...(plan.network.before ? { outWidth: width * job.ratio, outHeight: height * job.ratio } : {}) });
 
   async function once(runner, source, own) {
@@ -39,7 +39,7 @@ async function runPlan(job) {
   await put(`${plan.name}.golden`, await once(golden, web.pictureTexture(device, web.fromBase64(g.input), g.width, g.height), true));
   golden.destroy();
   for (const [w, h] of job.sizes) {
-    const rgba = new Uint8Array(await (await fetch(`/work/${w}x${h}.rgba`)).arrayBuffer());
+    const rgba = new Uint8Array(await (await fetch(`/made/${w}x${h}.rgba`)).arrayBuffer());
     const runner = new web.Runner(device, pipelines, sizeOf(w, h));
     await put(`${plan.name}.${w}x${h}`, await once(runner, web.pictureTexture(device, rgba, w, h), true));
     runner.destroy();
@@ -78,7 +78,7 @@ function engineFrame(name) {
 for (const name of shipped())
   test(name, async () => {
     const [plan] = exportPlans(name), page = await openPage(), { golden } = JSON.parse(readFileSync(join(plansFolder, `${name}.json`), 'utf8'));
-    const found = await page.evaluate(runPlan, { plan, sizes, ratio, seek, clip: byVideo.includes(name) ? '/work/golden.mp4' : '' });
+    const found = await page.evaluate(runPlan, { plan, sizes, ratio, seek, clip: byVideo.includes(name) ? '/made/golden.mp4' : '' });
     ok(!found.faults.length, found.faults.join('; '));
     let { most } = compare(readFileSync(join(work, `${name}.golden`)), Buffer.from(golden.output, 'base64'));
     ok(most <= 1, `golden tile: ${most} levels off`);

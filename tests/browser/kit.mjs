@@ -10,7 +10,7 @@
 //
 //     node NAME.test.mjs [PROGRAM] [-k PART]                  PROGRAM: the framemill to compare with; PART: of the names of tests to run
 //
-// The server shows  /web/  (the repository's), /models/ (*.onnx), /plans/ (exported networks), /work/ (a folder of this run, which a page
+// The server shows  /web/  (the repository's), /models/ (*.onnx), /plans/ (exported networks), /made/ (a folder of this run, which a page
 // may PUT into), /node_modules/, /kit/ (this folder). Pages are cross-origin isolated. What lies in kit_media.mjs makes clips and pictures.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -79,9 +79,9 @@ let shared;
  */
 export async function serve(options) {
   if (!options && shared) return shared;
-  const folders = { '/web/': join(root, 'web'), '/models/': join(root, 'models'), '/samples/': join(root, 'samples'), '/plans/': plansFolder, '/work/': work,
+  const folders = { '/web/': join(root, 'web'), '/models/': join(root, 'models'), '/samples/': join(root, 'samples'), '/plans/': plansFolder, '/made/': work,
     '/node_modules/': join(here, 'node_modules'), '/kit/': here, ...options?.folders };
-  const server = await createServerAt({ writable: '/work/', isolated: true, delay: 0, ...options, folders });
+  const server = await createServerAt({ writable: '/made/', isolated: true, delay: 0, ...options, folders });
   if (!options) shared = server;
   return server;
 }

@@ -10,7 +10,7 @@ test('an adapter, isolation, a file written', async () => {
   const page = await openPage();
   const found = await page.evaluate(async () => {
     const adapter = await navigator.gpu.requestAdapter();
-    await fetch('/work/x.bin', { method: 'PUT', body: new Uint8Array([1, 2, 255]) });
+    await fetch('/made/x.bin', { method: 'PUT', body: new Uint8Array([1, 2, 255]) });
     return { adapter: adapter && { vendor: adapter.info.vendor, f16: adapter.features.has('shader-f16'), times: adapter.features.has('timestamp-query') }, isolated: crossOriginIsolated };
   });
   console.log(JSON.stringify(found));
@@ -38,7 +38,7 @@ test('clips play', async () => {
       video.onloadeddata = () => done([video.videoWidth, video.videoHeight]);
       video.onerror = () => done(video.error?.message);
       video.src = from;
-    }), `/work/${name}`);
+    }), `/made/${name}`);
     deepEqual(size, [96, 64], name);
   }
 });

@@ -28,7 +28,7 @@ async function toolPage() {
     w.gpu = () => (gpu ??= load('gpu.js').then((g) => g.takeGpu()));
     const plans = {};
     w.plan = async (/** @type {string} */ address) => (plans[address] ??= (await load('plan.js')).loadPlan(address));
-    w.put = (/** @type {string} */ name, /** @type {BodyInit} */ body) => fetch(`/work/${name}`, { method: 'PUT', body });
+    w.put = (/** @type {string} */ name, /** @type {BodyInit} */ body) => fetch(`/made/${name}`, { method: 'PUT', body });
   }, bundle);
   return made;
 }
@@ -101,7 +101,7 @@ export function packetsOf(path) {
 export const saveClip = (page, name, to, plan, options = {}) => page.evaluate(async ([file, as, address, more]) => {
   const { upscaleClip } = await window.tools(), gpu = await window.gpu(), shares = [];
   try {
-    const source = await (await fetch(`/work/${file}`)).blob();
+    const source = await (await fetch(`/made/${file}`)).blob();
     const made = await upscaleClip(source, { plan: await window.plan(address), device: gpu.device, mediabunny: await window.kit(),
       onprogress: ({ share }) => shares.push(share), ...more });
     await window.put(as, made.blob);

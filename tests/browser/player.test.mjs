@@ -13,7 +13,7 @@ slow();
 test('the frame that is drawn is the engine\'s; seeks and sizes of a paused video; detach', async () => {
   const path = clip('soft.webm', { width: W, height: H, frames: 15, lossless: true, source: soft(25) }), to = join(work, 'engine.mkv');
   framemill('upscale', path, to, '-m', join(root, 'models', 'rt3.onnx'), '-c', 'libx264', '-e', 'qp=0', '--overwrite', '-q');
-  const wanted = framesOf(to, 2 * W, 2 * H), page = await playing('/work/soft.webm', { model: 'rt3' });
+  const wanted = framesOf(to, 2 * W, 2 * H), page = await playing('/made/soft.webm', { model: 'rt3' });
   await isShown(page);
   for (const [time, frame] of [[0.22, 5], [0.42, 10]]) {
     await atTime(page, time);
@@ -48,7 +48,7 @@ test('the frame that is drawn is the engine\'s; seeks and sizes of a paused vide
 }, { seconds: 150 });
 
 test('late frames: down the ladder, then pass-through; back when there is time', async () => {
-  const page = await playing('/work/slow.webm', { model: ['rt3', 'lanczos2x'], stats: true, rules: { few: 3, calm: 400 } });
+  const page = await playing('/made/slow.webm', { model: ['rt3', 'lanczos2x'], stats: true, rules: { few: 3, calm: 400 } });
   await page.evaluate(() => { video.playbackRate = 0.125; });
   await isShown(page);
   equal(await page.evaluate(() => player.stats().network), 'rt3');
@@ -65,7 +65,7 @@ test('late frames: down the ladder, then pass-through; back when there is time',
 }, { seconds: 150 });
 
 test('a black result is caught', async () => {
-  const page = await playing('/work/slow.webm', { model: 'lanczos2x', faults: { black: true } });
+  const page = await playing('/made/slow.webm', { model: 'lanczos2x', faults: { black: true } });
   await until(page, 'player.state === "passthrough"');
   const found = await state(page);
   ok(/black/.test(found.reason), found.reason);
@@ -83,7 +83,7 @@ test('the GPU is lost: plain video at once, and back', async () => {
     const ask = GPUAdapter.prototype.requestDevice;
     GPUAdapter.prototype.requestDevice = async function (...a) { return (globalThis.gpu = await ask.apply(this, a)); };
   });
-  await playing('/work/slow.webm', { model: 'lanczos2x' }, { page });
+  await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   await page.evaluate(() => { globalThis.first = gpu; gpu.destroy(); });
   await until(page, 'player.state === "passthrough"', 3);
@@ -96,7 +96,7 @@ test('the GPU is lost: plain video at once, and back', async () => {
 test('hundreds of frames: nothing grows, and the page is hardly needed', async () => {
   const frames = Number(process.env.FM_FRAMES ?? 200);
   clip('quick.webm', { width: 32, height: 24, frames: 100, rate: 50 });
-  const page = await playing('/work/quick.webm', { model: 'lanczos2x' }, { style: 'width:64px;height:48px' });
+  const page = await playing('/made/quick.webm', { model: 'lanczos2x' }, { style: 'width:64px;height:48px' });
   await isShown(page);
   const used = () => page.evaluate(() => { gc(); gc(); return performance.memory.usedJSHeapSize; });
   const drawn = () => page.evaluate(() => player.stats().drawn);
@@ -111,13 +111,13 @@ test('hundreds of frames: nothing grows, and the page is hardly needed', async (
 test('a browser that cannot import frames copies them', async () => {
   const page = await openPage('/blank');
   await page.addInitScript(() => { delete GPUDevice.prototype.importExternalTexture; });
-  await playing('/work/slow.webm', { model: 'lanczos2x' }, { page });
+  await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   equal(await page.evaluate(() => player.stats().outWidth), 2 * W);
 });
 
 test('no WebGPU: the CPU draws; a large video, or no engine: the plain video', async () => {
-  const page = await playing('/work/slow.webm', { backend: 'webgpu', model: 'rt3' }, { webgpu: false });
+  const page = await playing('/made/slow.webm', { backend: 'webgpu', model: 'rt3' }, { webgpu: false });
   await until(page, 'player.state === "passthrough"');
   ok(/WebGPU|adapter/.test((await state(page)).reason), (await state(page)).reason);
   await page.evaluate(async () => { player.detach(); await begin({ model: 'rt3', models: '/models/', wasm: { base: '/nowhere/' } }); });

@@ -31,12 +31,12 @@ const spoil = (plan) => {
 
 test('the golden tile differs in one sample: the next network, or the plain video', async () => {
   const page = await pageWith({ 'lanczos2x.json?other': spoil });
-  await playing('/work/slow.webm', { model: ['/plans/lanczos2x.json?other', 'lanczos2x'] }, { page });
+  await playing('/made/slow.webm', { model: ['/plans/lanczos2x.json?other', 'lanczos2x'] }, { page });
   await isShown(page);
   deepEqual(await page.evaluate(() => [player.stats().network, player.stats().step]), ['lanczos2x', 1]);
   await page.evaluate(() => player.detach());
   const other = await pageWith({ 'lanczos2x.json': spoil });
-  await playing('/work/slow.webm', { model: 'lanczos2x', backend: 'webgpu' }, { page: other });
+  await playing('/made/slow.webm', { model: 'lanczos2x', backend: 'webgpu' }, { page: other });
   await until(other, 'player.state === "passthrough"');
   ok(/self-test failed in f32/.test((await state(other)).reason), (await state(other)).reason);
 });
@@ -44,7 +44,7 @@ test('the golden tile differs in one sample: the next network, or the plain vide
 test('a network that the adapter cannot hold, and one that is not there, are left out', async () => {
   const page = await pageWith({ 'rt3.json': (plan) => { plan.forms.f32.limits.maxComputeWorkgroupStorageSize = 1 << 30; } });
   page.allow(/404/);
-  await playing('/work/slow.webm', { model: ['/plans/nowhere.json', 'rt3', 'lanczos2x'] }, { page });
+  await playing('/made/slow.webm', { model: ['/plans/nowhere.json', 'rt3', 'lanczos2x'] }, { page });
   await isShown(page);
   deepEqual(await page.evaluate(() => [player.stats().network, player.stats().step]), ['lanczos2x', 2]);
   await page.evaluate(() => { player.model = ['rt3']; });
@@ -58,7 +58,7 @@ test('a battery: half way down the ladder; picture-in-picture', async () => {
     Object.defineProperty(Navigator.prototype, 'getBattery', { value: async () => battery });
   });
   // one second of frames in five: nothing is late
-  await playing('/work/slow.webm', { model: ['rt3', 'lanczos2x'], rules: {} }, { page });
+  await playing('/made/slow.webm', { model: ['rt3', 'lanczos2x'], rules: {} }, { page });
   await page.evaluate(() => { video.playbackRate = 0.0625; });
   await isShown(page);
   await page.evaluate(() => { battery.charging = false; battery.dispatchEvent(new Event('chargingchange')); });
@@ -77,7 +77,7 @@ test('a battery: half way down the ladder; picture-in-picture', async () => {
 
 test('no timestamps: the queue\'s word counts; a video that leaves the page', async () => {
   const page = await pageWith({}, () => { Object.defineProperty(GPUAdapter.prototype, 'features', { get: () => new Set() }); });
-  await playing('/work/slow.webm', { model: 'lanczos2x' }, { page });
+  await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   await until(page, 'player.stats().p95 > 0 && Number.isNaN(player.stats().blitMs)');
   await page.evaluate(() => { globalThis.home = document.createElement('div'); video.remove(); window.dispatchEvent(new Event('resize')); });

@@ -19,10 +19,10 @@ test('colours are the video\'s own: BT.709, BT.601, full range, untagged, turned
   patches('none.webm', { matrix: null });
   run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90', join(work, 'turned.mp4')]);
   run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c601.mp4'), '-c', 'copy', '-aspect', '8:3', join(work, 'oblong.mp4')]);
-  const page = await playing('/work/c709.mp4', { model: 'lanczos2x', battery: false }, { style: 'width:256px;height:256px' });
+  const page = await playing('/made/c709.mp4', { model: 'lanczos2x', battery: false }, { style: 'width:256px;height:256px' });
   for (const name of cases) {
     // a video that is exchanged under the player
-    if (name !== cases[0]) await page.evaluate(async (n) => { video.src = `/work/${n}`; await video.play(); }, name);
+    if (name !== cases[0]) await page.evaluate(async (n) => { video.src = `/made/${n}`; await video.play(); }, name);
     await isShown(page);
     await page.evaluate(() => video.pause());
     await isShown(page, 'paused');
@@ -41,7 +41,7 @@ test('colours are the video\'s own: BT.709, BT.601, full range, untagged, turned
 test('another resolution in the midst of a stream', async () => {
   clip('one.webm', { width: W, height: H, frames: 10, rate: 5, gop: 10 });
   clip('two.webm', { width: 64, height: 48, frames: 20, rate: 5, gop: 10 });
-  const page = await playing('/work/one.webm', null, { play: false });
+  const page = await playing('/made/one.webm', null, { play: false });
   await page.evaluate(async () => {
     const media = new MediaSource();
     video.src = URL.createObjectURL(media);
@@ -49,7 +49,7 @@ test('another resolution in the midst of a stream', async () => {
     const buffer = media.addSourceBuffer('video/webm; codecs="vp09.00.10.08"');
     for (const [name, offset] of [['one', 0], ['two', 2]]) {
       buffer.timestampOffset = offset;
-      buffer.appendBuffer(await (await fetch(`/work/${name}.webm`)).arrayBuffer());
+      buffer.appendBuffer(await (await fetch(`/made/${name}.webm`)).arrayBuffer());
       await new Promise((done) => buffer.addEventListener('updateend', done, { once: true }));
     }
     video.loop = false;
@@ -66,10 +66,10 @@ test('another resolution in the midst of a stream', async () => {
 test('what may not be read, or not be shown rightly, is left alone: HDR, DRM, another origin', async () => {
   clip('hdr.webm', { width: 64, height: 48, frames: 10, rate: 5, matrix: null, args: ['-pix_fmt', 'yuv420p10le', '-profile:v', '2', '-colorspace', 'bt2020nc', '-color_primaries', 'bt2020',
     '-color_trc', 'smpte2084', '-color_range', 'tv'] });
-  const page = await playing('/work/hdr.webm', { model: 'lanczos2x', backend: 'webgpu' });
+  const page = await playing('/made/hdr.webm', { model: 'lanczos2x', backend: 'webgpu' });
   await until(page, 'player.state === "passthrough"');
   ok(/HDR/.test((await state(page)).reason), (await state(page)).reason);
-  await page.evaluate(async () => { video.src = '/work/slow.webm'; await video.play(); });
+  await page.evaluate(async () => { video.src = '/made/slow.webm'; await video.play(); });
   await isShown(page);
   await page.evaluate(() => video.dispatchEvent(new Event('encrypted')));
   ok(/DRM/.test((await state(page)).reason));
@@ -77,12 +77,12 @@ test('what may not be read, or not be shown rightly, is left alone: HDR, DRM, an
   await page.evaluate(async () => { video.src = 'http://other.test/elsewhere/slow.webm'; await video.play(); });
   await until(page, '/origin/.test(player.reason)');
   ok(!(await state(page)).shown);
-  await page.evaluate(async () => { video.src = '/work/slow.webm'; await video.play(); });
+  await page.evaluate(async () => { video.src = '/made/slow.webm'; await video.play(); });
   await isShown(page);
 });
 
 test('a network for any ratio gets the size of the screen; fullscreen', async () => {
-  const page = await playing('/work/slow.webm', { model: ['ivs'], maxRatio: 1.5 }, { style: 'width:120px;height:80px' });
+  const page = await playing('/made/slow.webm', { model: ['ivs'], maxRatio: 1.5 }, { style: 'width:120px;height:80px' });
   await isShown(page);
   await until(page, 'player.stats().outWidth === 120 && player.stats().outHeight === 80');
   await page.evaluate(() => { video.style.width = '300px'; video.style.height = '200px'; });
@@ -101,7 +101,7 @@ test('frames decoded by ourselves: the same picture, also of a video that is tur
   if (!existsSync(join(root, 'web', 'node_modules', 'mediabunny'))) throw new Skip('no mediabunny here (npm ci in web)');
   patches('c709.mp4', { matrix: 'bt709' });
   run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90', join(work, 'turned.mp4')]);
-  const page = await playing('/work/turned.mp4', null, { style: 'width:192px;height:192px' });
+  const page = await playing('/made/turned.mp4', null, { style: 'width:192px;height:192px' });
   await page.evaluate(() => {
     const map = Object.assign(document.createElement('script'), { type: 'importmap' });
     map.textContent = JSON.stringify({ imports: { mediabunny: '/web/node_modules/mediabunny/dist/bundles/mediabunny.mjs' } });
@@ -109,7 +109,7 @@ test('frames decoded by ourselves: the same picture, also of a video that is tur
   });
   await page.evaluate(() => begin({ model: 'lanczos2x', mode: 'decoded' }));
   for (const name of ['turned.mp4', 'c709.mp4']) {
-    if (name !== 'turned.mp4') await page.evaluate(async (n) => { video.src = `/work/${n}`; await video.play(); }, name);
+    if (name !== 'turned.mp4') await page.evaluate(async (n) => { video.src = `/made/${n}`; await video.play(); }, name);
     await isShown(page);
     await page.evaluate(() => video.pause());
     await isShown(page, 'paused');
