@@ -105,27 +105,31 @@ INLINE void turn_gradient(vec *to, const int step, const vec *p, const int from)
 
 /* ---- transforms ---- */
 
-/* Tile rows [first, first + rows) of a padded picture, as inputs of a convolution with zeros around, to
+typedef void turn(vec *to, int step, const vec *from, int apart);
+
+/* Tile rows [first, first + rows) of a padded picture, `taken` x `taken` pixels around the middle of each tile turned both ways, to
  * [PLACES][tiles][channels]. */
-INLINE void transform_input(int size, const float *x, const int channels, int first, int rows, float *to, size_t step)
+INLINE void transform(
+    int size, const float *x, const int channels, int first, int rows, const int taken, turn *turned, float *to, size_t step)
 {
     size_t row = (size_t) (size + 2 * EDGE) * channels;
+    int margin = (taken - TILE) / 2;
     for (int ty = first; ty < first + rows; ty++)
         for (int tx = 0; tx < size / TILE; tx++) {
-            const float *from = x + padded(size, ty * TILE - 1, tx * TILE - 1) * channels;
+            const float *from = x + padded(size, ty * TILE - margin, tx * TILE - margin) * channels;
             for (int block = 0; block < channels; block += LANES, from += LANES, to += LANES) {
                 vec half[PLACES];
 #pragma GCC unroll 6
-                for (int i = 0; i < TAKEN; i++) {
+                for (int i = 0; i < taken; i++) {
                     vec d[TAKEN];
 #pragma GCC unroll 6
-                    for (int j = 0; j < TAKEN; j++) d[j] = get(from + j * row + i * channels);
-                    turn_input(half + i, TAKEN, d, 1);
+                    for (int j = 0; j < taken; j++) d[j] = get(from + j * row + i * channels);
+                    turned(half + i, taken, d, 1);
                 }
 #pragma GCC unroll 6
                 for (int j = 0; j < TAKEN; j++) {
                     vec d[TAKEN];
-                    turn_input(d, 1, half + j * TAKEN, 1);
+                    turned(d, 1, half + j * taken, 1);
 #pragma GCC unroll 6
                     for (int i = 0; i < TAKEN; i++) *at(to + (j * TAKEN + i) * step) = d[i];
                 }
@@ -133,31 +137,16 @@ INLINE void transform_input(int size, const float *x, const int channels, int fi
         }
 }
 
-/* The same of a picture that is a gradient of results. */
+/* Inputs of a convolution with zeros around. */
+INLINE void transform_input(int size, const float *x, const int channels, int first, int rows, float *to, size_t step)
+{
+    transform(size, x, channels, first, rows, TAKEN, turn_input, to, step);
+}
+
+/* Gradients of its results. */
 INLINE void transform_slant(int size, const float *x, const int channels, int first, int rows, float *to, size_t step)
 {
-    size_t row = (size_t) (size + 2 * EDGE) * channels;
-    for (int ty = first; ty < first + rows; ty++)
-        for (int tx = 0; tx < size / TILE; tx++) {
-            const float *from = x + padded(size, ty * TILE, tx * TILE) * channels;
-            for (int block = 0; block < channels; block += LANES, from += LANES, to += LANES) {
-                vec half[TAKEN * TILE];
-#pragma GCC unroll 4
-                for (int i = 0; i < TILE; i++) {
-                    vec y[TILE];
-#pragma GCC unroll 4
-                    for (int j = 0; j < TILE; j++) y[j] = get(from + j * row + i * channels);
-                    turn_slant(half + i, TILE, y, 1);
-                }
-#pragma GCC unroll 6
-                for (int j = 0; j < TAKEN; j++) {
-                    vec y[TAKEN];
-                    turn_slant(y, 1, half + j * TILE, 1);
-#pragma GCC unroll 6
-                    for (int i = 0; i < TAKEN; i++) *at(to + (j * TAKEN + i) * step) = y[i];
-                }
-            }
-        }
+    transform(size, x, channels, first, rows, TILE, turn_slant, to, step);
 }
 
 /* What is done with a tile's 4x4 results of one vector of channels: y and x are its corner. */
