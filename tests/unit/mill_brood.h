@@ -28,6 +28,7 @@ struct egg {
     uint32_t sleep_us;  /* the same, without a processor */
     uint32_t deaths;    /* as many processes die over it */
     uint32_t hangs;     /* ... or hang */
+    atomic_uint gate;   /* it is held as long as this is set */
     int32_t result;     /* that process must give */
     int32_t pid;        /* of who did it */
     atomic_uint begins; /* times it was begun */
@@ -45,21 +46,39 @@ CHECK_UNUSED static void brood_sleep_us(uint32_t us)
     nanosleep(&t, NULL);
 }
 
+/* What slots take is told, not measured, so that schedules hang on nothing else that the machine does: the clock of the workers' processes
+ * says once, at the end of a slot, what it would be if that had taken just as long as it was meant to. */
+static uint64_t brood_clock_last, brood_clock_told;
+
+CHECK_UNUSED static uint64_t brood_clock(void)
+{
+    struct timespec t;
+    const uint64_t told = brood_clock_told;
+    brood_clock_told = 0;
+    if (told) return told;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return brood_clock_last = (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
+}
+
 CHECK_UNUSED static int brood_process(void *user, int worker, void *bundle)
 {
     struct egg *const e = bundle;
+    const uint64_t begun_ns = brood_clock_last;
     const unsigned begun = atomic_fetch_add(&e->begins, 1);
     const int slowness = user ? *(const int *) user : 0; /* microseconds by worker */
     if (begun < e->deaths) (void) kill(getpid(), SIGKILL);
     if (begun < e->hangs)
         for (;;) pause();
+    while (atomic_load(&e->gate)) brood_sleep_us(500);
     for (volatile uint32_t i = 0; i < e->turns; i++) {
     }
     if (e->sleep_us) brood_sleep_us(e->sleep_us);
-    if (slowness) brood_sleep_us((uint32_t) slowness * (uint32_t) (worker + 1) * (uint32_t) (worker + 1));
+    const uint32_t slow_us = (uint32_t) slowness * (uint32_t) (worker + 1) * (uint32_t) (worker + 1);
+    if (slow_us) brood_sleep_us(slow_us);
     e->answer = brood_answer(e->question);
     memset(e->tail, (int) (e->question & 0xff), sizeof e->tail);
     e->pid = getpid();
+    if (begun_ns) brood_clock_told = begun_ns + (1 + e->sleep_us + slow_us) * UINT64_C(1000);
     return e->result;
 }
 
@@ -111,12 +130,13 @@ CHECK_UNUSED static int brood_start_broken(void *user, int worker, const struct 
 
 CHECK_UNUSED static bool brood_child(int argc, char **argv, int *code)
 {
-    static int slowness = 2000;
+    static int slowness = 200;
     if (argc != 5 || strcmp(argv[1], "--child") != 0) return false;
     const char *const mode = argv[2];
     struct mill_child child = {.process = brood_process};
     struct fm_error error;
     *code = 7;
+    core_set_clock(brood_clock);
     if (strcmp(mode, "exits") == 0) return true;
     if (strcmp(mode, "sleeps") == 0)
         for (;;) pause();
@@ -153,7 +173,7 @@ CHECK_UNUSED static struct mill_params brood_params(struct brood *b, const char 
         .hang_ms = 20000};
 }
 
-/* False: said why, or skipped. */
+/* False: said why. */
 CHECK_UNUSED static bool brood_open(struct brood *b, const struct mill_params *params)
 {
     struct fm_error error = {.code = FM_OK};
@@ -170,11 +190,12 @@ CHECK_UNUSED static bool brood_is_possible(void)
     return possible;
 }
 
-CHECK_UNUSED static bool brood_send(struct brood *b, struct egg like)
+/* What was sent, of which only the gate is still the sender's; NULL: the mill takes nothing any more. */
+CHECK_UNUSED static struct egg *brood_send(struct brood *b, struct egg like)
 {
     struct mill_slot *s;
     const int code = mill_acquire(b->mill, &s);
-    if (code != FM_OK) return false;
+    if (code != FM_OK) return NULL;
     struct egg *const e = s->bundle;
     e->question = s->id + 1000;
     e->answer = 0;
@@ -183,10 +204,11 @@ CHECK_UNUSED static bool brood_send(struct brood *b, struct egg like)
     e->deaths = like.deaths;
     e->hangs = like.hangs;
     e->result = like.result;
+    atomic_store(&e->gate, atomic_load(&like.gate));
     atomic_store(&e->begins, 0);
     memset(e->tail, 0xee, sizeof e->tail);
     mill_submit(b->mill, s);
-    return true;
+    return e;
 }
 
 /* The next one in order, as it must be; `copy` may be NULL. */
@@ -229,6 +251,12 @@ CHECK_UNUSED static void brood_check_sums(struct brood *b, uint64_t sent)
     CHECK_INT(m.delivered + m.dropped, sent);
     CHECK_INT(m.done + m.cancelled, m.delivered);
     CHECK_INT(done, m.done);
+}
+
+/* For what must happen in the end, however slow the machine: until then, in nanoseconds. */
+CHECK_UNUSED static uint64_t brood_deadline(void)
+{
+    return core_now_ns() + UINT64_C(120000000000);
 }
 
 CHECK_UNUSED static int brood_descriptors(void)
