@@ -58,10 +58,15 @@ def ffmpeg(*arguments, data=None):
     return done.stdout
 
 
-def clip(path, *options, size="64x48", rate=25, frames=12, sound=False, source="testsrc2"):
+def whitened(white):
+    """A filter that makes frames white from that number on."""
+    return "" if white is None else f",drawbox=t=fill:color=white:enable='gte(n,{white})'"
+
+
+def clip(path, *options, size="64x48", rate=25, frames=12, sound=False, source="testsrc2", white=None):
     """A clip of the test picture; in the container's usual coding unless the options say otherwise."""
     audio = ("-f", "lavfi", "-i", f"sine=440:d={frames / rate}") if sound else ()
-    ffmpeg("-f", "lavfi", "-i", f"{source}=s={size}:r={rate}", *audio, "-frames:v", frames, "-bitexact", *options, path)
+    ffmpeg("-f", "lavfi", "-i", f"{source}=s={size}:r={rate}{whitened(white)}", *audio, "-frames:v", frames, "-bitexact", *options, path)
     return path
 
 
@@ -86,10 +91,10 @@ def size_of(path):
     return stream["width"], stream["height"]
 
 
-def moving(path, *options, frames=12, background="testsrc=s=160x120:r=25", square="12x12", steps="20+5*n"):
+def moving(path, *options, frames=12, background="testsrc=s=160x120:r=25", square="12x12", steps="20+5*n", white=None):
     """A white square that moves over a still picture."""
     ffmpeg("-f", "lavfi", "-i", background, "-f", "lavfi", "-i", f"color=white:s={square}:r=25", "-filter_complex",
-           f"[0]trim=end_frame=1,loop={frames - 1}:1,setpts=N/25/TB[a];[a][1]overlay=x='{steps}':y=10", "-frames:v", frames, *options, "-c:v",
+           f"[0]trim=end_frame=1,loop={frames - 1}:1,setpts=N/25/TB[a];[a][1]overlay=x='{steps}':y=10{whitened(white)}", "-frames:v", frames, *options, "-c:v",
            "ffv1", path)
     return path
 
@@ -128,6 +133,24 @@ def others(path, with_times=True):
 
 def nothing_but(folder, *names):
     assert sorted(os.listdir(folder)) == sorted(names), (sorted(os.listdir(folder)), names)
+
+
+def wait_for(what, seconds, *arguments):
+    """Until what() is true."""
+    until = time.monotonic() + seconds
+    while not (result := what(*arguments)):
+        assert time.monotonic() < until, f"{getattr(what, '__name__', what)} is not true after {seconds} s"
+        time.sleep(0.02)
+    return result
+
+
+def wait_for_frames(job, n):
+    """Until a job, which tells its progress as JSON, has made so many."""
+    for line in job.stderr:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["finished"] >= n:
+            return event["finished"]
+    raise AssertionError("the job ended before")
 
 
 # Networks: as much of ONNX as a chain of convolutions needs.

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from film_kit import ffmpeg, framemill, probe, size_of, with_model
+from film_kit import ffmpeg, framemill, probe, size_of, wait_for, with_model  # noqa: F401
 
 BITS, WIDTH, HEIGHT, RATE = 16, 160, 90, 25
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "2")
@@ -111,15 +111,6 @@ def is_bound(port):
     """Does somebody listen at this UDP port?"""
     with open("/proc/net/udp", encoding="ascii") as file:
         return f":{port:04X} " in file.read()
-
-
-def wait_for(what, seconds, *arguments):
-    """Until what() is true."""
-    until = time.monotonic() + seconds
-    while not (result := what(*arguments)):
-        assert time.monotonic() < until, f"{getattr(what, '__name__', what)} is not true after {seconds} s"
-        time.sleep(0.02)
-    return result
 
 
 class Program:

@@ -3,8 +3,11 @@
  *
  *     wait=20,40   every picture takes 20 ms in worker process 0 and 40 ms in process 1; elsewhere (threads) 20 ms
  *     refuse=1     it cannot be opened in process 1; refuse=-1: in no process
- *     die=white    a process dies of a white picture */
+ *     die=white    a process dies of a white picture
+ *     hold=FILE    a white picture is held as long as there is this file, into which goes the number of the process that holds it
+ *     meet=2,FILE  it is opened in no worker process before it is in two (FILE.0 and FILE.1 tell) */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +20,36 @@
 struct moods {
     int wait_ms;
     int dies;
+    char *hold;
 };
+
+static void nap(long ms)
+{
+    const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+static void hold(const char *path)
+{
+    const int to = open(path, O_WRONLY | O_APPEND);
+    if (to < 0) return;
+    dprintf(to, "%d\n", (int) getpid());
+    close(to);
+    while (access(path, F_OK) == 0) nap(5);
+}
+
+/* "2,FILE": this is worker n of two. */
+static void meet(const char *text, int worker)
+{
+    char *file, path[4096];
+    const int many = (int) strtol(text, &file, 10);
+    for (int i = 0; worker >= 0 && i <= many; i++) { /* the first is one's own */
+        snprintf(path, sizeof path, "%s.%d", file + 1, i ? i - 1 : worker);
+        FILE *own = i ? NULL : fopen(path, "w");
+        if (own) fclose(own);
+        while (access(path, F_OK) != 0) nap(5);
+    }
+}
 
 /* A worker process has its number for its last argument: "... worker 3 1". Other processes: -1. */
 static int worker_number(void)
@@ -50,11 +82,23 @@ static int moody_open(const char *options, void **state, char *message, size_t s
             return 1;
         } else if (!strcmp(word, "die=white")) {
             m->dies = worker >= 0;
+        } else if (!strncmp(word, "hold=", 5)) {
+            free(m->hold);
+            m->hold = strdup(word + 5);
+        } else if (!strncmp(word, "meet=", 5)) {
+            meet(word + 5, worker);
         }
     }
     free(copy);
     *state = m;
     return 0;
+}
+
+static void moody_close(void *state)
+{
+    struct moods *m = state;
+    free(m->hold);
+    free(m);
 }
 
 static int moody_reach(void *state, enum fm_plugin_when when)
@@ -66,7 +110,6 @@ static int moody_reach(void *state, enum fm_plugin_when when)
 static int moody_process(void *state, const struct fm_plugin_call *call)
 {
     const struct moods *m = state;
-    const struct timespec nap = {.tv_sec = m->wait_ms / 1000, .tv_nsec = m->wait_ms % 1000 * 1000000L};
     int white = 1;
     for (int c = 0; c < call->channels; c++)
         for (int y = 0; y < call->out->height; y++) {
@@ -74,7 +117,8 @@ static int moody_process(void *state, const struct fm_plugin_call *call)
             memcpy(call->out->data + c * call->out->plane + y * call->out->row, from, (size_t) call->out->width * sizeof *from);
             for (int x = 0; x < call->out->width; x++) white &= from[x] > 0.98f;
         }
-    if (call->out->y == 0 && call->out->x == 0 && m->wait_ms) nanosleep(&nap, NULL);
+    if (call->out->y == 0 && call->out->x == 0 && m->wait_ms) nap(m->wait_ms);
+    if (white && m->hold) hold(m->hold);
     if (m->dies && white) raise(SIGKILL);
     return 0;
 }
@@ -86,7 +130,7 @@ const struct fm_plugin *framemill_plugin(void)
         .name = "moody",
         .help = "for tests: waits, refuses, dies",
         .open = moody_open,
-        .close = free,
+        .close = moody_close,
         .reach = moody_reach,
         .process = moody_process};
     return &table;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """framemill upscale with video, as a job: cut off and gone on with, out of disk, refused, measured; computed in whatever way, the frames are the
-same. Usage: test_upscale_video_jobs.py FRAMEMILL [CASE...] [--times], from the project's root."""
+same. Usage: test_upscale_video_jobs.py FRAMEMILL PLUGIN_MOODY [CASE...] [--times], from the project's root."""
 import json
 import os
 import random
@@ -12,8 +12,9 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from film_kit import (BAD_INPUT, CLIPS, DONE, FAILED, USAGE, clip, ffmpeg, framemill, hashes, main, moving, not_a_number, nothing_but, others, refused,
-                      run, same_times, size_of, soft, times, up, with_model)
+moody = os.path.abspath(sys.argv.pop(2))
+from film_kit import (BAD_INPUT, CLIPS, DONE, FAILED, USAGE, clip, ffmpeg, framemill, hashes, main, moving, not_a_number, nothing_but,  # noqa: E402
+                      others, refused, run, same_times, size_of, soft, times, up, wait_for, wait_for_frames, with_model)
 
 LOSSLESS = ("-c", "ffv1")
 
@@ -92,61 +93,68 @@ def end(job, number):
     return job.returncode, errors
 
 
-def long_clip(path, *options, frames=150):
+def long_clip(path, *options, frames=150, white=None):
     """Rates so low that every 25 frames there is a point to go on from."""
     return clip(path, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac", *options, size="160x90", rate=5, frames=frames,
-                sound=True)
+                sound=True, white=white)
+
+
+HELD = 135  # of 150 frames of a clip, which is white from there on
+
+
+def hold(folder):
+    """No job that is to be cut off comes to its end before."""
+    open(f"{folder}/hold", "w").close()
+
+
+def let_go(folder):
+    os.remove(f"{folder}/hold")
+
+
+def held(folder):
+    return "--plugin", f"{moody}:hold={folder}/hold"
 
 
 def killed_and_gone_on_with(folder):
-    source, out = long_clip(f"{folder}/in.mkv"), f"{folder}/out.mkv"
-    job = (source, out, "--hash", *LOSSLESS, "-s", "3")
+    source, out = long_clip(f"{folder}/in.mkv", white=HELD), f"{folder}/out.mkv"
+    job = (source, out, "--hash", *LOSSLESS, "-s", "3", *held(folder))
     want = up(source, f"{folder}/want.mkv", *job[2:])
-    journal, dice, cut, resumed = f"{out}.journal", random.Random(int.from_bytes(os.urandom(4), "little")), 0, 0
+    journal, dice = f"{out}.journal", random.Random(int.from_bytes(os.urandom(4), "little"))
     for _ in range(2):
+        hold(folder)
         for turn in range(5):
             working = begin(*job, "--resume")
             # Of the journal; what it has before is cut back to the last point to go on from. Four times anywhere in the first part of it,
             # the last time behind several such points and before the end, so that there is something to go on with.
-            share = dice.uniform(0.5, 0.7) if turn == 4 else 0.6 * dice.random()
-            while working.poll() is None and not (os.path.exists(journal) and os.path.getsize(journal) >= share * want["out_bytes"]):
-                time.sleep(0.002)
-            if working.poll() is not None:
-                assert working.returncode == DONE, working.stderr.read()
-                break
+            least = want["out_bytes"] * (dice.uniform(0.5, 0.7) if turn == 4 else 0.6 * dice.random())
+            wait_for(lambda: working.poll() is not None or (os.path.exists(journal) and os.path.getsize(journal) >= least), 60)
             code, errors = end(working, signal.SIGKILL)
-            assert code in (-signal.SIGKILL, DONE), (code, errors)
-            if code == DONE:
-                break
-            cut += 1
-            assert not os.path.exists(out)
-            nothing_but(folder, *(name for name in os.listdir(folder) if name in ("in.mkv", "want.mkv", "out.mkv.journal")
+            assert code == -signal.SIGKILL, (code, errors)
+            nothing_but(folder, *(name for name in os.listdir(folder) if name in ("hold", "in.mkv", "want.mkv", "out.mkv.journal")
                                   or name.startswith(".out")))
-        if not os.path.exists(out):
-            report = up(*job, "--resume")
-            assert report["hash"] == want["hash"] and report["frames"] == want["frames"] == 150, report
-            resumed += report["resumed"]
+        let_go(folder)
+        report = up(*job, "--resume")
+        assert report["hash"] == want["hash"] and report["frames"] == want["frames"] == 150 and report["resumed"] > 0, report
         assert hashes(out) == hashes(f"{folder}/want.mkv") and others(out) == others(f"{folder}/want.mkv")
         same_times(f"{folder}/want.mkv", out)
         assert not os.path.exists(out + ".journal")
         os.remove(out)
-    assert cut > 2 and resumed > 0, (cut, resumed)
 
 
 def cancelled_and_gone_on_with(folder):
     for name, source_options, encoder in (("b.mp4", (), ("-e", "crf=0", "-e", "preset=superfast")),
                                           ("v.mp4", ("-vf", "setpts='PTS+0.7*random(1)/5/TB'", "-fps_mode", "passthrough"),
                                            ("-e", "bf=3", "-e", "preset=veryfast")), ("f.mkv", (), LOSSLESS)):
-        source, out = long_clip(f"{folder}/in_{name}", *source_options), f"{folder}/{name}"
+        source, out = long_clip(f"{folder}/in_{name}", *source_options, white=HELD), f"{folder}/{name}"
         stem, kind = os.path.splitext(out)
-        job = (source, out, "--hash", *encoder, "-s", "3")
+        job = (source, out, "--hash", *encoder, *held(folder), "-s", "3")
         want = up(source, f"{folder}/want_{name}", *job[2:])
-        working = begin(*job)
-        time.sleep(0.6 * want["seconds"])
-        code, errors = end(working, signal.SIGINT)
-        if code == DONE:
-            os.remove(out)
-            continue  # too late
+        hold(folder)
+        working = begin(*job, "--progress", "json")
+        wait_for_frames(working, random.randint(20, 100))
+        working.send_signal(signal.SIGINT)
+        let_go(folder)
+        code, errors = working.wait(60), working.stderr.read().decode()
         assert code == FAILED and "cancelled" in errors and f"{stem}.partial{kind}" in errors and "--resume" in errors, (code, errors)
         partial = times(f"{stem}.partial{kind}")
         assert 0 < len(partial) < 150 and partial == times(source)[:len(partial)], (len(partial), partial[:5])
@@ -184,14 +192,15 @@ def cut_off_at_once(folder):
 
 
 def changed_in_between(folder):
-    source, out = long_clip(f"{folder}/in.mkv"), f"{folder}/out.mkv"
+    source, out = long_clip(f"{folder}/in.mkv", white=HELD), f"{folder}/out.mkv"
     network = soft(f"{folder}/net.onnx")
-    job = (source, out, "-m", network, *LOSSLESS, "-s", "3")
+    job = (source, out, "-m", network, *LOSSLESS, "-s", "3", *held(folder))
+    hold(folder)
     working = begin(*job)
-    while not os.path.exists(out + ".journal") or os.path.getsize(out + ".journal") < 100000:
-        assert working.poll() is None and time.sleep(0.01) is None
+    wait_for(lambda: working.poll() is not None or (os.path.exists(out + ".journal") and os.path.getsize(out + ".journal") >= 100000), 60)
     code, errors = end(working, signal.SIGKILL)
     assert code == -signal.SIGKILL, errors
+    let_go(folder)
     os.utime(source, (1, 1))
     refused(USAGE, "another job", *job, "--resume")
     refused(FAILED, "is left from a job", *job)
