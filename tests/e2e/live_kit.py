@@ -101,18 +101,6 @@ class Film:
         self.drift = abs(float(whole[-1][0] - whole[0][0]) - (whole[-1][1] - whole[0][1]) / rate) if whole else 0
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return probe_socket.getsockname()[1]
-
-
-def is_bound(port):
-    """Does somebody listen at this UDP port?"""
-    with open("/proc/net/udp", encoding="ascii") as file:
-        return f":{port:04X} " in file.read()
-
-
 class Program:
     """A program in the background; it is gone when the block ends."""
 
@@ -192,7 +180,7 @@ class Job(Program):
         text = "".join(self.text)
         return self.process.returncode, json.loads(text)["videos"][0] if text.strip() else {}
 
-    def stop(self, seconds=15):
+    def stop(self, seconds=60):
         """Ctrl-C; it must end well. The report."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGINT)

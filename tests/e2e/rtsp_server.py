@@ -227,7 +227,7 @@ class RtspServer:
 
     def find(self, path):
         """A pusher may be about to come."""
-        for _ in range(100):
+        for _ in range(400):
             if path in self.streams:
                 return self.streams[path]
             time.sleep(0.05)

@@ -15,11 +15,13 @@ import time
 
 sys.dont_write_bytecode = True
 from film_kit import DONE, FAILED, Skip, ffmpeg, framemill, hashes, main, nothing_but, others, probe, refused, run, same_times, soft, times, up
-from live_kit import RATE, Film, Job, LossyPort, Program, beeps, counted_clip, free_port, is_bound, offsets, receiver, sender, wait_for
+from live_kit import RATE, Film, Job, LossyPort, Program, beeps, counted_clip, offsets, receiver, sender, wait_for
+from ports import free_port, is_bound
 from rtsp_server import RtspServer
 
 FAST = ("-e", "preset=ultrafast", "-e", "tune=zerolatency")
 NETWORKS = ("-m", "piper", "--model-dir", "models")
+ENDS = 20  # a job that is told to end does so within so many seconds, on any machine; without being told it would not
 TOGETHER = 0.045  # sound may be so far from the picture, seconds: one frame, and what protocols round
 protocols = set(subprocess.run(["ffmpeg", "-v", "error", "-protocols"], capture_output=True, text=True, check=False).stdout.split())
 
@@ -39,26 +41,15 @@ def check(path, least, missing=0, unclear=0, unsteady=0):
     return film
 
 
-def until_it_listens(attempt):
-    """Until it gives something; a program that waits for a connection needs a moment."""
-    until = time.monotonic() + 120
-    while not (result := attempt()):
-        assert time.monotonic() < until, "nobody listens"
-        time.sleep(0.25)
-    return result
-
-
-def pushed_file(folder, output, listening, *options):
+def pushed_file(folder, port, output, listening, *options):
     """A file is pushed as fast as it happens: all of it arrives, the sound as it was."""
     with receiver(f"{folder}/got.mkv", *listening, "-i", output.replace("caller", "listener")) as peer:
-        def push():
-            begun = time.monotonic()
-            code, _, errors = run(FILM, output, "-m", "lanczos", *FAST, *options)
-            return (time.monotonic() - begun, errors) if code == DONE else None
-
-        took, errors = until_it_listens(push)
+        wait_for(is_bound, 60, port)
+        begun = time.monotonic()
+        code, _, errors = run(FILM, output, "-m", "lanczos", *FAST, *options)
+        took = time.monotonic() - begun
         peer.wait()
-    assert took > 2.5 and "cannot hold" not in errors, (took, errors)
+    assert code == DONE and took > 2.5 and "cannot hold" not in errors, (code, took, errors)
     film = check(f"{folder}/got.mkv", 60, unsteady=5 if "rtsp" in output else 0)
     assert film.jitter < 0.002 and film.drift < 0.002, (film.jitter, film.drift)
     sound, every = ([line[-1] for line in others(path, False)] for path in (f"{folder}/got.mkv", FILM))
@@ -68,19 +59,19 @@ def pushed_file(folder, output, listening, *options):
 
 def rtsp_push(folder):
     port = free_port()
-    pushed_file(folder, f"rtsp://127.0.0.1:{port}/a", ("-rtsp_flags", "listen"), "--output-option", "rtsp_transport=tcp")
+    pushed_file(folder, port, f"rtsp://127.0.0.1:{port}/a", ("-rtsp_flags", "listen"), "--output-option", "rtsp_transport=tcp")
 
 
 def rtmp_push(folder):
     needs("rtmp")
     port = free_port()
-    pushed_file(folder, f"rtmp://127.0.0.1:{port}/a/b", ("-listen", "1"))
+    pushed_file(folder, port, f"rtmp://127.0.0.1:{port}/a/b", ("-listen", "1"))
 
 
 def srt_push(folder):
     needs("srt")
     port = free_port(socket.SOCK_DGRAM)
-    pushed_file(folder, f"srt://127.0.0.1:{port}?mode=caller", ())
+    pushed_file(folder, port, f"srt://127.0.0.1:{port}?mode=caller", ())
 
 
 def breaks_once(path, report):
@@ -115,7 +106,7 @@ def rtsp_loop(folder):
             viewer.wait(90)
     server.close()
     assert report["reconnects"] == 1 and job.said("connected again"), (report, job.lines)
-    assert job.ending < 5, job.ending
+    assert job.ending < ENDS, job.ending
     breaks_once(f"{folder}/got.mkv", report)
 
 
@@ -130,7 +121,7 @@ def rtsp_over_udp(folder):
             report = job.stop()
     server.close()
     film = check(f"{folder}/out.mp4", 75, missing=report["dropped"], unsteady=25)
-    assert job.ending < 5 and film.frames == report["frames"] and film.jitter < 0.002, (film.frames, film.jitter, report)
+    assert job.ending < ENDS and film.frames == report["frames"] and film.jitter < 0.002, (film.frames, film.jitter, report)
     nothing_but(folder, "out.mp4")
 
 
@@ -141,7 +132,7 @@ def srt_comes_back(folder):
     camera = ("-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener")
     with sender(CAMERA, *camera) as first:
         wait_for(is_bound, 60, port)
-        with Job(f"srt://127.0.0.1:{port}?mode=caller&timeout=1000000", f"{folder}/out.mkv", *FAST) as job:
+        with Job(f"srt://127.0.0.1:{port}?mode=caller&timeout=3000000", f"{folder}/out.mkv", *FAST) as job:
             wait_for(job.reached, 90, 50)
             first.kill()
             with sender(CAMERA, *camera):
@@ -157,9 +148,9 @@ def srt_with_loss(folder):
     """Two of a hundred packets lost, the rest late and out of order: SRT asks for them again, and every frame is there."""
     needs("srt")
     port = free_port(socket.SOCK_DGRAM)
-    with sender(CAMERA, "-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener&latency=1000000"), LossyPort(port) as link:
+    with sender(CAMERA, "-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener&latency=4000000"), LossyPort(port) as link:
         wait_for(is_bound, 60, port)
-        with Job(f"srt://127.0.0.1:{link.port}?mode=caller&latency=1000000", f"{folder}/out.mkv", *FAST) as job:
+        with Job(f"srt://127.0.0.1:{link.port}?mode=caller&latency=4000000", f"{folder}/out.mkv", *FAST) as job:
             wait_for(job.reached, 90, 100)
             report = job.stop()
     assert link.lost > 3 and report["reconnects"] == 0, (link.lost, link.count, report)
@@ -171,13 +162,10 @@ def rtmp_read(folder):
     port = free_port()
     url = f"rtmp://127.0.0.1:{port}/a/b"
     with Job(url, f"{folder}/out.flv", "--input-option", "listen=1", "--input-option", "timeout=120", *FAST) as job:
-        def send():
-            with sender(CAMERA, "-f", "flv", url) as camera:
-                while camera.process.poll() is None and job.frames < 75:
-                    time.sleep(0.02)
-                return job.stop() if job.frames >= 75 else None
-
-        report = until_it_listens(send)
+        wait_for(is_bound, 60, port)
+        with sender(CAMERA, "-f", "flv", url):
+            wait_for(job.reached, 90, 75)
+            report = job.stop()
     check(f"{folder}/out.flv", 75, missing=report["dropped"])
 
 
@@ -197,8 +185,8 @@ def hls(folder):
     """A playlist that grows; then the same one with its end, which is a film like any other."""
     os.mkdir(f"{folder}/web")
     server, url = serve(f"{folder}/web")
-    with sender(CAMERA, "-f", "hls", "-hls_time", "0.5", "-hls_list_size", "6", "-hls_flags", "delete_segments", f"{folder}/web/live.m3u8"):
-        wait_for(os.path.exists, 20, f"{folder}/web/live.m3u8")
+    with sender(CAMERA, "-f", "hls", "-hls_time", "0.5", "-hls_list_size", "60", "-hls_flags", "delete_segments", f"{folder}/web/live.m3u8"):
+        wait_for(os.path.exists, 60, f"{folder}/web/live.m3u8")
         with Job(f"{url}/live.m3u8", f"{folder}/out.mkv", *FAST) as job:
             wait_for(job.reached, 90, 75)
             report = job.stop()
@@ -234,7 +222,7 @@ def too_slow(folder):
     steps = job.said("instead of")
     assert report["steps"] == len(steps) >= 1 and all("frame " in step["message"] for step in steps), (report, job.lines)
     assert report["model"] == "lanczos" or "Lanczos" in report["how"], report
-    assert job.longest < 15 and check(f"{folder}/out.mkv", 100, missing=report["dropped"]).frames == report["frames"], job.longest
+    assert check(f"{folder}/out.mkv", 100, missing=report["dropped"]).frames == report["frames"], report
     report = up(CAMERA, f"{folder}/file.mkv", *NETWORKS, "--realtime", "--budget", "0.1", "--duration", "8", *FAST)
     assert report["frames"] == 200 and report["steps"] >= 1 and report["dropped"] == 0 and "instead of" in report["errors"], report
 
@@ -246,7 +234,7 @@ def nobody_there(folder):
         time.sleep(0.5)
         begun = time.monotonic()
         job.kill(signal.SIGINT)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < ENDS
     nothing_but(folder)
     with socket.create_server(("127.0.0.1", 0)) as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -256,7 +244,7 @@ def nobody_there(folder):
             time.sleep(1)
             begun = time.monotonic()
             code, errors = job.kill(signal.SIGINT)
-            assert time.monotonic() - begun < 8 and code == FAILED and "cancelled" in errors, (code, errors)
+            assert time.monotonic() - begun < ENDS and code == FAILED and "cancelled" in errors, (code, errors)
             connection.close()
 
 
@@ -266,15 +254,11 @@ def peer_goes(folder):
     port = free_port()
     url = f"rtmp://127.0.0.1:{port}/a/b"
     with Program("ffmpeg", "-v", "error", "-nostdin", "-y", "-listen", "1", "-i", url, "-c", "copy", f"{folder}/got.flv") as peer:
-        def push():
-            with Program(framemill, "upscale", CAMERA, url, "-m", "lanczos", *FAST) as job:
-                wait_for(lambda: job.process.poll() is not None or os.path.exists(f"{folder}/got.flv"), 60)
-                if job.process.poll() is None:
-                    peer.kill()
-                    return job.wait(60)
-            return None
-
-        code, errors = until_it_listens(push)
+        wait_for(is_bound, 60, port)
+        with Program(framemill, "upscale", CAMERA, url, "-m", "lanczos", *FAST) as job:
+            wait_for(os.path.exists, 60, f"{folder}/got.flv")
+            peer.kill()
+            code, errors = job.wait(60)
     assert code == FAILED and "cannot be written" in errors, (code, errors)
 
 

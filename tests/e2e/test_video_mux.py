@@ -14,6 +14,9 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+from ports import free_port, is_bound  # noqa: E402
+
 runner = os.path.abspath(sys.argv[1])
 shared = next((path for path in (os.environ.get("FM_SHARED"), os.path.abspath("../shared")) if path and os.path.isdir(path)), None)
 
@@ -431,22 +434,17 @@ def y4m():
     assert probe("out.y4m")["streams"][0]["r_frame_rate"] == "25/1"
 
 
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return probe_socket.getsockname()[1]
-
-
 def pushed(url_of, kind, listen, *options):
-    url = url_of(free_port(kind))
+    port = free_port(kind)
+    url = url_of(port)
     receiver = subprocess.Popen(["ffmpeg", "-v", "error", "-nostdin", "-y", *listen, "-i", url if "mode=" not in url else url.replace("caller", "listener"), "-map", "0",
                                  "-c", "copy", "-f", "nut", "received.nut"], stderr=subprocess.PIPE)
     try:
-        for _ in range(40):  # the receiver needs a moment to listen
-            time.sleep(0.25)
-            done = subprocess.run([runner, "direct", plain(), url, *options], capture_output=True, timeout=60)
-            if done.returncode == 0:
-                break
+        until = time.monotonic() + 60
+        while not is_bound(port):
+            assert time.monotonic() < until and receiver.poll() is None, "nobody listens"
+            time.sleep(0.05)
+        done = subprocess.run([runner, "direct", plain(), url, *options], capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr.decode()
         receiver.wait(30)
     finally:

@@ -12,8 +12,17 @@ import sys
 import threading
 import time
 
+from ports import free_port, is_bound
 from video_kit import (ARGUMENT, CANCELLED, EOS, FORMAT, IO, UNSUPPORTED, Run, clips, expected, expected_partial, ffmpeg, folder, make, run_cases, runner,
                        source, x264)
+
+
+def wait_for(what, *arguments):
+    """Until what() is true."""
+    until = time.monotonic() + 60
+    while not what(*arguments):
+        assert time.monotonic() < until, f"{what.__name__} is not true after a minute"
+        time.sleep(0.02)
 
 
 def pictures():
@@ -179,8 +188,7 @@ class Cut(http.server.BaseHTTPRequestHandler):
         server = self.server
         server.requests += 1
         if self.path.startswith("/silent"):
-            time.sleep(4)
-            return
+            threading.Event().wait()
         if self.path.startswith("/missing") or server.requests in server.refuses:
             self.send_error(404)
             return
@@ -232,18 +240,15 @@ def live():
         n = len(whole.frames)
         assert times[n] > times[n - 1] and [h for _, h in got.frames[n:2 * n]] == [h for _, h in whole.frames], "frames after a break are whole"
         gap = (times[n] - times[n - 1]) / 90000
-        assert 0.2 < gap < 5, f"the time that passed, in the times: {gap}"
+        assert 0.2 < gap < 60, f"the time that passed, in the times: {gap}"
         got = source(server.url + "/missing.ts", "reconnects=-1")
         assert got.code == IO and "404" in got.message, (got.code, got.message)
-        begin = time.monotonic()
-        got = source(server.url.replace("http://", "http://user:secret@") + "/silent.ts", "timeout=800", timeout=30)
-        assert got.code == IO and "nothing came for" in got.message and time.monotonic() - begin < 10, (got.code, got.message)
+        got = source(server.url.replace("http://", "http://user:secret@") + "/silent.ts", "timeout=800", timeout=60)  # without an end otherwise
+        assert got.code == IO and "nothing came for" in got.message, (got.code, got.message)
         assert "secret" not in got.message and "127.0.0.1" in got.message, got.message
-    closed = socket.socket()
-    closed.bind(("127.0.0.1", 0))
-    port = closed.getsockname()[1]
-    closed.close()
-    got = source(f"tcp://127.0.0.1:{port}")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
+        got = source("tcp://127.0.0.1:{}".format(deaf.getsockname()[1]))
     assert got.code == IO and "refused" in got.message, got.message
 
 
@@ -253,30 +258,23 @@ def pushed():
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=2.4", "-f", "lavfi", "-i", "sine=duration=2.4", *x264, "-g", "10", "-c:a", "aac", clip)
     want = [h for _, h in source(clip).frames]
     protocols = subprocess.run(["ffmpeg", "-v", "error", "-protocols"], capture_output=True, text=True).stdout.split()
-
-    def port():
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            return s.getsockname()[1]
-
-    p = {name: port() for name in ("srt", "rtmp", "rtsp", "udp")}
+    p = {name: free_port(kind) for name, kind in (("srt", socket.SOCK_DGRAM), ("rtmp", socket.SOCK_STREAM), ("rtsp", socket.SOCK_STREAM),
+                                                  ("udp", socket.SOCK_DGRAM))}
     pairs = {
         "srt": (f"srt://127.0.0.1:{p['srt']}?mode=listener", [], ["-f", "mpegts", f"srt://127.0.0.1:{p['srt']}"]),
         "rtmp": (f"rtmp://127.0.0.1:{p['rtmp']}/a/b", ["option=listen=1"], ["-f", "flv", f"rtmp://127.0.0.1:{p['rtmp']}/a/b"]),
         "rtsp": (f"rtsp://127.0.0.1:{p['rtsp']}/a", ["option=rtsp_flags=listen"], ["-rtsp_transport", "tcp", "-f", "rtsp", f"rtsp://127.0.0.1:{p['rtsp']}/a"]),
-        "udp": (f"udp://127.0.0.1:{p['udp']}", ["timeout=2500"], ["-f", "mpegts", f"udp://127.0.0.1:{p['udp']}?pkt_size=1316"]),
+        "udp": (f"udp://127.0.0.1:{p['udp']}", ["timeout=8000"], ["-f", "mpegts", f"udp://127.0.0.1:{p['udp']}?pkt_size=1316"]),
     }
     results = {}
 
     def one(name):
         url, args, push = pairs[name]
         receiver = subprocess.Popen([runner, url, "reconnects=-1", "packets=1", *args], stdout=subprocess.PIPE, text=True)
-        for _ in range(4):  # the receiver may not listen yet
-            time.sleep(0.7)
-            if subprocess.run(["ffmpeg", "-v", "quiet", "-nostdin", "-re", "-i", clip, "-c", "copy", *push]).returncode == 0:
-                break
+        wait_for(lambda: is_bound(p[name]) or receiver.poll() is not None)
+        subprocess.run(["ffmpeg", "-v", "quiet", "-nostdin", "-re", "-i", clip, "-c", "copy", *push], check=False)
         try:
-            results[name] = Run(receiver.communicate(timeout=30)[0], 0, "")
+            results[name] = Run(receiver.communicate(timeout=60)[0], 0, "")
         except subprocess.TimeoutExpired:
             receiver.kill()
             receiver.wait()
@@ -295,11 +293,18 @@ def pushed():
         have = [h for _, h in got.frames]
         assert len(have) >= len(want) - 12 and have == want[:len(have)] or have == want[-len(have):], f"{name}: {len(have)} frames, {got.message}"
         assert got.info["live"] == "1" and got.packets and got.early, (name, got.info)
-    assert "nothing came for 2 seconds" in results["udp"].message or "nothing came for 3 seconds" in results["udp"].message, results["udp"].message
+    assert "nothing came for 8 seconds" in results["udp"].message, results["udp"].message
     playlist = os.path.join(folder, "p.m3u8")
     ffmpeg("-i", clip, "-c", "copy", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0", playlist)
     got = source(playlist, "packets=1")
     assert [h for _, h in got.frames] == want and got.info["live"] == "0" and got.packets
+
+
+def handles(pid, number):
+    """Does a process do something of its own when that signal comes?"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        caught = next(line.split()[1] for line in file if line.startswith("SigCgt:"))
+    return int(caught, 16) >> (number - 1) & 1
 
 
 def interrupted_wait():
@@ -307,11 +312,11 @@ def interrupted_wait():
     read, write = os.pipe()
     with subprocess.Popen([runner, "-"], stdin=read, stdout=subprocess.PIPE, text=True) as p:
         os.close(read)
-        time.sleep(0.5)
-        begin = time.monotonic()
+        wait_for(handles, p.pid, signal.SIGUSR1)
+        time.sleep(0.2)  # so that it waits by now, most likely
         p.send_signal(signal.SIGUSR1)
-        out = p.communicate(timeout=20)[0]
-        assert "end -7" in out and time.monotonic() - begin < 3, out
+        out = p.communicate(timeout=60)[0]  # nothing else would end it
+        assert "end -7" in out, out
     os.close(write)
 
 
