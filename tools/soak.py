@@ -219,6 +219,7 @@ def over_network(folder, minutes, start):
 
 def watch(job, viewer, folder, seconds, allowed, unsteady=0):
     wait_for(job.reached, 60, 1)
+    wait_for(os.path.exists, 30, f"{folder}/got.mkv")  # the viewer has seen what it is
     memory, begun = Memory(job.process.pid, 0.1 if seconds < 60 else 1), time.monotonic()
     while time.monotonic() - begun < seconds:
         assert job.process.poll() is None, f"framemill ended: {job.lines} {job.text}"

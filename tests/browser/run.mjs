@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Runs the tests in a browser, one file after the other, and adds up their last lines. What lacks a browser is skipped by name.
+// Runs the tests in a browser and adds up their last lines. Files that watch a film as it plays have the machine to themselves; the others go
+// first, two at a time. What lacks a browser is skipped by name.
 //
 //     node tests/browser/run.mjs [PROGRAM] [-k NAME]... [-v]      -k: files whose names contain NAME; -v: shows all of what they print
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -30,17 +31,30 @@ function runFile(file) {
 }
 
 let passed = 0, failed = 0, skipped = 0;
-const files = readdirSync(here).filter((f) => f.endsWith('.test.mjs') && (!wanted.length || wanted.some((w) => f.includes(w)))).sort();
-for (const file of files) {
-  const start = performance.now(), { output, code } = await runFile(file);
-  const last = [...output.matchAll(/^(\d+) passed, (\d+) failed, (\d+) skipped$/gm)].at(-1);
-  const [p, f, s] = last ? last.slice(1).map(Number) : [0, 1, 0], bad = f || code ? Math.max(f, 1) : 0;
-  if (bad || verbose) console.log(output.trimEnd());
-  else for (const line of output.split('\n')) if (line.startsWith('SKIPPED')) console.log(line);
-  console.log(`${file}: ${p} passed, ${bad} failed, ${s} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`);
-  passed += p;
-  failed += bad;
-  skipped += s;
+
+/** Runs files one after the other until there are none left. @param {string[]} files */
+async function runFiles(files) {
+  for (let file; (file = files.shift());) {
+    const start = performance.now(), { output, code } = await runFile(file);
+    const last = [...output.matchAll(/^(\d+) passed, (\d+) failed, (\d+) skipped$/gm)].at(-1);
+    const [p, f, s] = last ? last.slice(1).map(Number) : [0, 1, 0], bad = f || code ? Math.max(f, 1) : 0;
+    if (bad || verbose) console.log(output.trimEnd());
+    else for (const line of output.split('\n')) if (line.startsWith('SKIPPED')) console.log(line);
+    console.log(`${file}: ${p} passed, ${bad} failed, ${s} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    passed += p;
+    failed += bad;
+    skipped += s;
+  }
 }
+
+const files = readdirSync(here).filter((f) => f.endsWith('.test.mjs') && (!wanted.length || wanted.some((w) => f.includes(w)))).sort();
+const isPlaying = (/** @type {string} */ file) => /^(demo|player)/.test(file);
+const models = join(here, '..', '..', 'models');
+// before two files want the same at the same time; what fails here fails in them, with words
+for (const name of readdirSync(models).filter((n) => n.endsWith('.onnx'))) spawnSync(program, ['export', '--web', join(models, name), '-o', plans]);
+const heavy = ['wasm.test.mjs', 'golden.test.mjs']; // the heaviest last
+const together = files.filter((f) => !isPlaying(f)).sort((a, b) => heavy.indexOf(b) - heavy.indexOf(a)); // stable
+await Promise.all([runFiles(together), runFiles(together)]);
+await runFiles(files.filter(isPlaying));
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exitCode = failed ? 1 : 0;
