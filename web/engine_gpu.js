@@ -10,18 +10,21 @@ import { Renderer } from './renderer.js';
  * @typedef {{plan: Plan, form: 'f16'|'f32'}} Ready
  *
  * @typedef {object} EngineOptions
- * @property {HTMLCanvasElement} canvas
+ * @property {any} canvas an HTMLCanvasElement; in workers an OffscreenCanvas
  * @property {GPUPowerPreference} [power]
  * @property {typeof globalThis.fetch} [fetch]
  * @property {(reason: string) => void} onlost
  * @property {(times: import('./renderer.js').Times) => void} ontimes
  * @property {(fault: string, tag: number) => void} onverdict
  * @property {(fault: string) => void} onfault
+ * @property {() => void} [ondone] the GPU has finished a frame
  */
 
 export class GpuEngine {
   /** @type {'webgpu'} */
   backend = 'webgpu';
+  inWorker = false;
+  heardMs = 0;
   #gpu; #renderer; #options; #ready = /** @type {Map<Rung, Promise<Ready>>} */ (new Map()); #now = /** @type {Ready|null} */ (null); #refuse;
   /** Forms that were seen to go wrong on real frames. */
   #bad = new Set();
@@ -30,8 +33,8 @@ export class GpuEngine {
   static async open(options) {
     const gpu = await takeGpu(options.power);
     try {
-      const { canvas, ontimes, onverdict, onfault } = options, { device, timestamps } = gpu;
-      return new GpuEngine(gpu, await Renderer.create({ device, canvas, timestamps, ontimes, onverdict, onfault }), options);
+      const { canvas, ontimes, onverdict, onfault, ondone } = options, { device, timestamps } = gpu;
+      return new GpuEngine(gpu, await Renderer.create({ device, canvas, timestamps, ontimes, onverdict, onfault, ondone }), options);
     } catch (reason) {
       gpu.release();
       throw reason;

@@ -25,6 +25,8 @@ export class WasmEngine {
   /** @type {'wasm'} */
   backend = 'wasm';
   software = true;
+  inWorker = false; // its canvas is not
+  heardMs = 0;
   form = null;
   plan = null;
   traffic = null;
@@ -113,6 +115,7 @@ export class WasmEngine {
     const large = this.#large, canvas = this.#context.canvas, [l, t, r, b] = view?.crop ?? [0, 0, 1, 1];
     if (large.width !== width || large.height !== height) Object.assign(large, { width, height });
     /** @type {CanvasRenderingContext2D} */ (large.getContext('2d', { alpha: false })).putImageData(new ImageData(/** @type {any} */ (data), width, height), 0, 0);
+    if (view && (canvas.width !== view.width || canvas.height !== view.height)) Object.assign(canvas, { width: view.width, height: view.height });
     this.#context.imageSmoothingQuality = 'high';
     this.#context.drawImage(large, l * width, t * height, (r - l) * width, (b - t) * height, 0, 0, canvas.width, canvas.height);
   }

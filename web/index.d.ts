@@ -43,6 +43,8 @@ export interface Stats {
   state: State;
   reason: string;
   backend: 'webgpu' | 'wasm' | null;
+  /** WebGPU's work is done in a worker. */
+  inWorker: boolean;
   gpu: string;
   network: string;
   form: 'f16' | 'f32' | null;

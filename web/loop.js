@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is done with each frame: looked at, timed, and handed to the engine with all that it must know. Less than a millisecond of the page's
-// time; what is not needed for every frame is remembered.
+// What is done with each frame: looked at, timed, and handed to the engine with all that it must know. Little of the page's time;
+// what is not needed for every frame is remembered.
 import { colourOf } from './colour.js';
 import { Last } from './monitor.js';
 
@@ -96,7 +96,6 @@ export class FrameLoop {
       } else this.#host.later();
       return;
     }
-    screen.resize();
     const d = this.#drawing, check = now - this.#checkedAt > CHECK_EVERY;
     Object.assign(d, this.outSize(engine.plan, frame, true));
     d.view = screen.view ?? undefined;
@@ -146,9 +145,11 @@ export class FrameLoop {
     this.#host.resized(first);
   }
 
-  /** What the page spent on a frame. @param {number} ms */
+  /** What the page spent on a frame, besides what it heard of earlier ones. @param {number} ms */
   spent(ms) {
-    this.spentMs.add(ms);
+    const { engine } = this;
+    this.spentMs.add(ms + (engine?.heardMs ?? 0));
+    if (engine) engine.heardMs = 0;
   }
 
   /** Once a second. */

@@ -52,7 +52,7 @@ export class Last {
 export class Monitor {
   #costs; #clock; #rules; #times = new Last(); #gaps = new Last(GAPS); #frames = new Last(); #step; #since; #quiet; #calm; #climbed = -1; #slow = 0; #settled;
   #interval = 1000 / 30; #rate = 1; #saver = false; #throttled = false;
-  #skips = 0; #seen = 0;
+  #skips = 0; #seen = 0; #hold = -Infinity;
 
   /**
    * @param {number[]} costs of the steps, best (dearest) first @param {number} [start]
@@ -141,7 +141,7 @@ export class Monitor {
     this.#times.clear();
     this.#gaps.clear();
     this.#skips = this.#seen = 0;
-    this.#since = Math.max(this.#since, this.#clock() - this.#rules.pause / 2);
+    this.#hold = this.#clock() + this.#rules.pause / 2;
   }
 
   /** Now at a step, by our own decision or because it could not be otherwise. @param {number} step */
@@ -165,7 +165,7 @@ export class Monitor {
   /** The step that should be taken now; null: stay. The caller says moved() when it has done so. @returns {Change|null} */
   decide() {
     const now = this.#clock(), { down, up, pause, few } = this.#rules, n = this.#costs.length, step = this.#step;
-    if (now - this.#since < pause) return null;
+    if (now - this.#since < pause || now < this.#hold) return null;
     const ceiling = this.ceiling;
     if (step < ceiling) return { step: ceiling, reason: this.#throttled ? 'throttled' : 'saver' };
     if (step >= n) return now - this.#since > this.#calm * 2 ? { step: n - 1, reason: 'again' } : null;

@@ -14,7 +14,8 @@ import { ElementSource } from './source_element.js';
  * @returns {Promise<Engine>}
  */
 export async function openEngine(kind, options, { videoWidth, videoHeight }) {
-  if (kind === 'webgpu') return (await import('./engine_gpu.js')).GpuEngine.open(options);
+  if (kind === 'webgpu')
+    return (await (await import('./engine_worker.js')).WorkerEngine.open(options)) ?? (await import('./engine_gpu.js')).GpuEngine.open(options);
   if (kind !== 'wasm') throw new TypeError(`no backend is called ${kind}`);
   const { WasmEngine } = await import('./engine_wasm.js'), why = WasmEngine.whyNot(videoWidth, videoHeight);
   if (why) throw new Error(why);

@@ -11,7 +11,7 @@ import { gather, Overlay } from './stats.js';
 /**
  * @typedef {import('./renderer.js').Frame} Frame
  * @typedef {'starting'|'running'|'paused'|'passthrough'} State
- * @typedef {import('./engine_gpu.js').GpuEngine|import('./engine_wasm.js').WasmEngine} Engine
+ * @typedef {import('./engine_worker.js').WorkerEngine|import('./engine_gpu.js').GpuEngine|import('./engine_wasm.js').WasmEngine} Engine
  * @typedef {{start: (onframe: (frame: Frame) => void) => void, stop: () => void, wants: string, shown?: number, again?: () => void}} Source
  * @typedef {import('./index.js').Options} Options
  * @typedef {import('./index.js').Faults} Faults
@@ -291,7 +291,7 @@ export class Player extends EventTarget {
     const size = known.width ? known : { width: this.#video.videoWidth, height: this.#video.videoHeight };
     try {
       const ready = await engine.prepare(rung);
-      const why = ready ? engine.whyNot(/** @type {any} */ (ready), { ...size, ...this.#loop.outSize(ready.plan, { ...size, rotation: 0 }, false) }) : '';
+      const why = ready ? await engine.whyNot(/** @type {any} */ (ready), { ...size, ...this.#loop.outSize(ready.plan, { ...size, rotation: 0 }, false) }) : '';
       if (why) throw new Error(`${rung.name}: ${why}`);
       const plan = await engine.use(rung);
       if (plan) monitor.setCost(step, this.#costOf(plan));

@@ -26,6 +26,7 @@ import { BLIT, CHECK, checkOfTexture, judge } from './shaders.js';
  *
  * @typedef {object} Listeners
  * @property {(times: Times) => void} [ontimes]
+ * @property {() => void} [ondone] the GPU has finished a frame, or given it up
  * @property {(fault: string, tag: number) => void} [onverdict] of a check: '' or what is wrong
  * @property {(fault: string) => void} [onfault] the device refused something
  *
@@ -41,7 +42,7 @@ import { BLIT, CHECK, checkOfTexture, judge } from './shaders.js';
 
 const SLOTS = 4;
 /** Frames that may be on their way; another one would only come later still. */
-const IN_FLIGHT = 2;
+export const IN_FLIGHT = 2;
 
 export class Renderer {
   #device; #canvas; #context; #format; #listen; #blit; #check; #sampler; #blitData = new Float32Array(8); #blitBuffer; #blitKey = ''; #colorSpace = '';
@@ -156,6 +157,13 @@ export class Renderer {
     this.#device.queue.writeBuffer(this.#blitBuffer, 0, this.#blitData);
   }
 
+  /** @param {{width: number, height: number}} view */
+  #resize({ width, height }) {
+    const canvas = this.#canvas;
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+  }
+
   /** @param {string} colorSpace */
   #configure(colorSpace) {
     if (colorSpace === this.#colorSpace) return;
@@ -173,6 +181,7 @@ export class Renderer {
     const { colorSpace = 'srgb', check = 0, black = false } = drawing;
     if (black) this.#dropRunner(); // a new texture is all zeros
     const runner = this.#runnerFor(frame, drawing), view = drawing.view ?? { ...this.#whole(), crop: [0, 0, 1, 1], fullWidth: 0, fullHeight: 0 };
+    this.#resize(view);
     this.#configure(colorSpace);
     const source = this.#external ? this.#device.importExternalTexture({ source: frame.image, colorSpace }) : this.#copyOf(frame, colorSpace);
     this.#setView(view, (frame.rotation / 90) & 3);
@@ -194,10 +203,14 @@ export class Renderer {
     const start = performance.now();
     this.#device.queue.submit([encoder.finish()]);
     this.#flying++;
-    this.#device.queue.onSubmittedWorkDone().then(() => {
+    const done = () => {
       this.#flying--;
+      this.#listen.ondone?.();
+    };
+    this.#device.queue.onSubmittedWorkDone().then(() => {
       if (!queries && !this.#gone) this.#listen.ontimes?.({ total: performance.now() - start, network: NaN, blit: NaN, exact: false });
-    }, () => { this.#flying--; });
+      done();
+    }, done);
     if (slot && (queries || check)) this.#read(slot, !!queries, check);
     return { submitted: true };
   }

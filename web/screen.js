@@ -167,15 +167,6 @@ export class Screen {
     if (Math.abs(y) > 0.01) this.canvas.style.top = `${top + y}px`;
   }
 
-  /** The canvas gets the size of the view; true when it was another one. */
-  resize() {
-    const { canvas, view } = this;
-    if (!view || (canvas.width === view.width && canvas.height === view.height)) return false;
-    canvas.width = view.width;
-    canvas.height = view.height;
-    return true;
-  }
-
   get shown() { return this.#shown; }
 
   /** @param {boolean} on */

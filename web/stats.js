@@ -16,7 +16,7 @@ const number = (v, digits = 1) => (Number.isFinite(v) ? v.toFixed(digits) : '-')
 export function gather(state, reason, { engine, monitor, count: c, spentMs, matrix }, steps, canvas) {
   const size = engine?.size, traffic = engine?.traffic, step = Math.min(monitor.step, steps), running = engine !== null && step < steps;
   return {
-    state, reason, backend: engine?.backend ?? null, gpu: engine?.name ?? '', network: running ? engine.network : '', form: running ? engine.form : null,
+    state, reason, backend: engine?.backend ?? null, inWorker: engine?.inWorker ?? false, gpu: engine?.name ?? '', network: running ? engine.network : '', form: running ? engine.form : null,
     step, steps, limited: monitor.throttled ? 'throttled' : monitor.ceiling > 0 ? 'saving power' : '',
     width: size?.width ?? 0, height: size?.height ?? 0, outWidth: size?.outWidth ?? 0, outHeight: size?.outHeight ?? 0,
     canvasWidth: canvas.width, canvasHeight: canvas.height, fps: c.fps, mediaFps: 1000 / monitor.interval, drawn: c.drawn, dropped: c.dropped,

@@ -2,6 +2,7 @@
 // The C engine on the CPU, for pages without WebGPU: web/dist/engine.wasm, one instance in each of some workers. A picture is cut into
 // bands of rows with the rows around them that the network reads; the engine's parts are bit for bit those of the whole, so the number
 // of workers changes nothing but the time. Nothing here waits on the page's thread.
+import { Helper } from './helper.js';
 
 /**
  * @typedef {{luma?: number[], outWidth?: number, outHeight?: number, into?: Uint8ClampedArray}} UpscaleOptions
@@ -18,59 +19,12 @@ const SIDE_MAX = 32768;
 const CUTS_MAX = 16; // sizes whose bands are remembered
 const SPARE_MAX = 4; // shared blocks kept for the next frames
 
-/** A worker of pages or of Node, and its unanswered questions. */
-class Helper {
-  #worker;
-  #waiting = new Map();
-  #next = 1;
-  #broken = '';
-
-  static async create() {
-    const at = new URL('./wasm_worker.js', import.meta.url);
-    const helper = new Helper();
-    if (globalThis.Worker) {
-      helper.#worker = new Worker(new URL('./wasm_worker.js', import.meta.url), { type: 'module' });
-      helper.#worker.onmessage = ({ data }) => helper.#hear(data);
-      helper.#worker.onmessageerror = () => helper.end('a message to the engine was lost');
-      helper.#worker.onerror = (event) => {
-        event.preventDefault();
-        helper.end(`the engine's worker failed: ${event.message ?? 'it cannot be loaded'}`);
-      };
-    } else {
-      const node = await import(/* @vite-ignore */ String('node:worker_threads'));
-      helper.#worker = new node.Worker(at);
-      helper.#worker.on('message', (data) => helper.#hear(data));
-      helper.#worker.on('error', (error) => helper.end(`the engine's worker failed: ${error.message}`));
-    }
-    return helper;
-  }
-
-  #hear({ id, result, error, broken }) {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (broken) this.end(error);
-    if (error !== undefined) waiting?.reject(new Error(error));
-    else waiting?.resolve(result);
-  }
-
-  /** Answers are those of wasm_worker.js. */
-  ask(op, message, transfer = []) {
-    if (this.#broken) return Promise.reject(new Error(this.#broken));
-    return new Promise((resolve, reject) => {
-      const id = this.#next++;
-      this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, op, ...message }, transfer);
-    });
-  }
-
-  /** No more answers: what waits for one fails, and what is asked from now on. */
-  end(why) {
-    if (this.#broken) return;
-    this.#broken = why;
-    this.#worker.terminate();
-    for (const { reject } of this.#waiting.values()) reject(new Error(why));
-    this.#waiting.clear();
-  }
+/** Answers are those of wasm_worker.js. */
+async function startHelper() {
+  const at = new URL('./wasm_worker.js', import.meta.url);
+  if (globalThis.Worker) return new Helper(new Worker(new URL('./wasm_worker.js', import.meta.url), { type: 'module' }), 'the engine');
+  const node = await import(/* @vite-ignore */ String('node:worker_threads'));
+  return new Helper(new node.Worker(at), 'the engine');
 }
 
 /** Shared memory that frames use in turn. */
@@ -266,7 +220,7 @@ export async function createWasm(options = {}) {
   if (!globalThis.WebAssembly) throw new Error('this browser has no WebAssembly');
   const module = await compiled(await fetched(get, new URL('engine.wasm', base), 'the engine'));
   const shares = options.shared ?? (globalThis.crossOriginIsolated ?? Boolean(globalThis.SharedArrayBuffer));
-  const crew = new Crew(await Promise.all(Array.from({ length: threads }, () => Helper.create())), shares);
+  const crew = new Crew(await Promise.all(Array.from({ length: threads }, () => startHelper())), shares);
   try {
     await crew.all('start', { module });
   } catch (error) {

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportPlans, finish, framemill, openPage, root, Skip, test, work } from './kit.mjs';
 import { clip, compare, framesOf } from './kit_media.mjs';
-import { atTime, H, isShown, playing, seen, shrink, slow, soft, state, until, W } from './player_kit.mjs';
+import { atTime, drawer, everywhere, H, isShown, playing, seen, shrink, slow, soft, state, until, W } from './player_kit.mjs';
 
 exportPlans('rt3', 'lanczos2x');
 slow();
@@ -79,18 +79,19 @@ test('a black result is caught', async () => {
 
 test('the GPU is lost: plain video at once, and back', async () => {
   const page = await openPage('/blank');
-  await page.addInitScript(() => {
+  await everywhere(page, () => {
     const ask = GPUAdapter.prototype.requestDevice;
     GPUAdapter.prototype.requestDevice = async function (...a) { return (globalThis.gpu = await ask.apply(this, a)); };
   });
   await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
-  await page.evaluate(() => { globalThis.first = gpu; gpu.destroy(); });
+  const first = drawer(page);
+  await first.evaluate(() => gpu.destroy());
   await until(page, 'player.state === "passthrough"', 3);
   const found = await state(page);
   ok(/lost/.test(found.reason) && !found.shown, JSON.stringify(found));
   await isShown(page);
-  ok(await page.evaluate(() => gpu !== first));
+  ok(drawer(page) !== first);
 });
 
 test('hundreds of frames: nothing grows, and the page is hardly needed', async () => {
@@ -110,7 +111,7 @@ test('hundreds of frames: nothing grows, and the page is hardly needed', async (
 
 test('a browser that cannot import frames copies them', async () => {
   const page = await openPage('/blank');
-  await page.addInitScript(() => { delete GPUDevice.prototype.importExternalTexture; });
+  await everywhere(page, () => { delete GPUDevice.prototype.importExternalTexture; });
   await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   equal(await page.evaluate(() => player.stats().outWidth), 2 * W);

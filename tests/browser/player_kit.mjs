@@ -48,6 +48,21 @@ export async function playing(name, options, { play = true, style = `width:${2 *
   return page;
 }
 
+/** Runs a script at first in the page, and in workers that it starts. @param {any} page @param {() => void} script @param {boolean} [pageToo] */
+export async function everywhere(page, script, pageToo = true) {
+  if (pageToo) await page.addInitScript(script);
+  await page.addInitScript((text) => {
+    const module = (code) => URL.createObjectURL(new Blob([code], { type: 'text/javascript' })), first = module(`(${text})()`);
+    globalThis.Worker = class extends Worker {
+      constructor(address, options) {
+        super(module(`import '${first}'; import '${address}';`), options);
+      }
+    };
+  }, String(script));
+}
+/** The worker that draws. @param {any} page */
+export const drawer = (page) => page.workers().find((w) => w.url().startsWith('blob:') || w.url().endsWith('/gpu_worker.js'));
+
 /** @param {any} page */
 export const state = (page) => page.evaluate(() => ({ state: player.state, reason: player.reason, shown: getComputedStyle(player.canvas).visibility === 'visible' }));
 /** @param {any} page @param {string} what an expression that is to become true in the page @param {number} [seconds] */

@@ -4,7 +4,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportPlans, finish, openPage, plansFolder, test } from './kit.mjs';
-import { isShown, playing, slow, state, until, W } from './player_kit.mjs';
+import { everywhere, isShown, playing, slow, state, until, W } from './player_kit.mjs';
 
 exportPlans('rt3', 'lanczos2x');
 slow();
@@ -18,7 +18,7 @@ async function pageWith(changes, script = null) {
       change(plan);
       route.fulfill({ json: plan, headers: { 'Cross-Origin-Resource-Policy': 'same-origin' } });
     });
-  if (script) await page.addInitScript(script);
+  if (script) await everywhere(page, script);
   return page;
 }
 
@@ -35,6 +35,7 @@ test('the golden tile differs in one sample: the next network, or the plain vide
   await isShown(page);
   deepEqual(await page.evaluate(() => [player.stats().network, player.stats().step]), ['lanczos2x', 1]);
   await page.evaluate(() => player.detach());
+  equal(page.workers().length, 0);
   const other = await pageWith({ 'lanczos2x.json': spoil });
   await playing('/made/slow.webm', { model: 'lanczos2x', backend: 'webgpu' }, { page: other });
   await until(other, 'player.state === "passthrough"');
@@ -53,6 +54,7 @@ test('a network that the adapter cannot hold, and one that is not there, are lef
 
 test('a battery: half way down the ladder; picture-in-picture', async () => {
   const page = await pageWith({}, () => {
+    if (!globalThis.document) return;
     const battery = Object.assign(new EventTarget(), { charging: true, level: 0.5 });
     Object.assign(globalThis, { battery });
     Object.defineProperty(Navigator.prototype, 'getBattery', { value: async () => battery });

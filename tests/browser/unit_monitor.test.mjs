@@ -165,4 +165,16 @@ test('what was measured before a seek is forgotten', () => {
   equal(w.monitor.step, 0);
 });
 
+test('a clip of two seconds that is played again and again: each time is a seek, and the cheapest step is tried again all the same', () => {
+  const w = world([8, 4]);
+  w.play(5, 100);
+  ok(w.monitor.passThrough);
+  for (let i = 0; i < 20; i++) {
+    w.monitor.forget();
+    w.play(2, 5);
+  }
+  ok(w.moves.some((m) => m.reason === 'again'));
+  equal(w.monitor.step, 0);
+});
+
 await finish();

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Pure rules of the player: colours, where the picture lies, the ladder, what a check says, the lines of the overlay.
 import { deepEqual, equal, ok, throws } from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { colourOf } from '../../web/colour.js';
 import { costOf, firstRung, ladderOf, MODELS } from '../../web/models.js';
 import { fitRect, positionOf, viewOf } from '../../web/screen.js';
 import { CHECK_POINTS, judge } from '../../web/shaders.js';
 import { linesOf } from '../../web/stats.js';
-import { PLAYER, weigh } from '../../web/pack.mjs';
-import { finish, root, run, test, work } from './kit.mjs';
+import { finish, root, test } from './kit.mjs';
 
 test('luma by the matrix that the browser names', () => {
   deepEqual(colourOf({ matrix: 'bt709' }, 320, 240).luma, [0.2126, 0.7152, 0.0722]);
@@ -120,24 +119,6 @@ test('the overlay', () => {
   deepEqual(lines, ['framemill  running', 'rt14 f16  step 1 of 4  640x360 -> 1280x720', '25.0 of 25.0 fps  dropped 2',
     'p95 6.3 of 40.0 ms  network 5.0  blit -  page 0.12', 'maker model']);
   equal(linesOf(/** @type {any} */ ({ ...stats, state: 'passthrough', reason: 'no GPU adapter', network: '', gpu: '' }))[0], 'framemill  passthrough: no GPU adapter');
-});
-
-test('the package: nothing but comments is lost, and the player stays below 30 KB', () => {
-  const out = join(work, 'package');
-  run('node', [join(root, 'web', 'pack.mjs'), out]);
-  for (const name of PLAYER) run('node', ['--check', join(out, name)]);
-  const names = readdirSync(out), about = JSON.parse(readFileSync(join(out, 'package.json'), 'utf8'));
-  for (const need of ['index.js', 'index.d.ts', 'README.md', 'LICENSE', 'wasm_worker.js']) ok(names.includes(need), need);
-  ok(!names.includes('demo') && !names.includes('serve.mjs'));
-  for (const target of Object.values(about.exports)) {
-    const path = typeof target === 'string' ? target : target.default;
-    if (!path.includes('*')) ok(existsSync(join(out, path)), path);
-  }
-  const text = readFileSync(join(out, 'player.js'), 'utf8');
-  ok(!/\n\s*(\/\/ |\*)/.test(text.slice(40)) && text.includes('class Player extends EventTarget'));
-  const bytes = weigh(PLAYER);
-  console.log(`the player: ${bytes} bytes gzipped`);
-  ok(bytes < 30000);
 });
 
 await finish();

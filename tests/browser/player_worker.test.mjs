@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Where the player draws: in a worker that has WebGPU; in the page where workers lack it, or may not be started.
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { exportPlans, finish, openPage, test } from './kit.mjs';
+import { drawer, everywhere, isShown, playing, seen, slow, state, until, W } from './player_kit.mjs';
+
+exportPlans('rt3', 'lanczos2x', 'ivs');
+slow();
+
+/** Whether there is more than one brightness in what is seen of the player's canvas alone. @param {any} page */
+async function drawn(page) {
+  await page.evaluate(() => { video.style.visibility = 'hidden'; canvasOf.style.visibility = 'visible'; });
+  const { data } = await seen(page, 'canvasOf');
+  await page.evaluate(() => { video.style.visibility = ''; });
+  return new Set(data.filter((_, i) => i % 4 === 1)).size > 30;
+}
+
+test('a worker draws, one for all players of a page; every frame is closed; nothing is left', async () => {
+  const page = await openPage('/blank');
+  await everywhere(page, () => {
+    if (globalThis.document) return;
+    const count = globalThis.count = { came: 0, closed: 0 }, close = VideoFrame.prototype.close;
+    addEventListener('message', ({ data }) => {
+      if (!data.image) return;
+      count.came++;
+      data.image.close = function () { count.closed++; close.call(this); };
+    });
+  });
+  await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
+  await isShown(page);
+  ok(await page.evaluate(() => player.stats().inWorker));
+  ok(await page.evaluate(() => { try { canvasOf.getContext('2d'); return false; } catch { return true; } }), 'the canvas has been handed over');
+  ok(await drawn(page));
+  await page.evaluate(async () => {
+    const { attach } = await import('/web/index.js'), video = document.createElement('video');
+    Object.assign(video, { muted: true, loop: true, src: '/made/slow.webm' });
+    document.body.append(video);
+    await video.play();
+    globalThis.second = attach(video, { models: '/plans/', model: 'lanczos2x', rules: { pause: 1e12 } });
+  });
+  await until(page, 'second.state === "running" && second.stats().drawn > 5');
+  equal(page.workers().length, 1);
+  await page.evaluate(() => { for (const v of document.querySelectorAll('video')) v.pause(); });
+  await page.waitForTimeout(500);
+  const { came, closed } = await drawer(page).evaluate(() => count);
+  ok(came > 10 && came === closed, `${came} frames came, ${closed} were closed`);
+  await page.evaluate(() => { second.detach(); video.play(); });
+  equal(page.workers().length, 1);
+  const before = await page.evaluate(() => player.stats().drawn);
+  await until(page, `player.stats().drawn > ${before + 3}`);
+  await page.evaluate(() => player.detach());
+  for (let tries = 0; tries < 50 && page.workers().length; tries++) await page.waitForTimeout(100);
+  equal(page.workers().length, 0);
+});
+
+test('another network while frames are on their way: those that were meant for the one before are not drawn', async () => {
+  const page = await playing('/made/slow.webm', { model: 'ivs', maxRatio: 1.5 });
+  await isShown(page);
+  for (const [model, wide] of [['lanczos2x', 2 * W], ['ivs', 1.5 * W], ['lanczos2x', 2 * W]]) {
+    await page.evaluate((m) => { player.model = [m]; }, model);
+    await until(page, `player.stats().network === '${model}' && player.stats().outWidth === ${wide}`);
+  }
+  await isShown(page);
+  deepEqual(await page.evaluate(() => events.filter((e) => e.type === 'error' || e.type === 'fallback')), []);
+});
+
+test('plans are loaded as the page says', async () => {
+  const page = await playing('/made/slow.webm', null);
+  await page.evaluate(() => {
+    globalThis.asked = [];
+    return begin({ model: '/secret/lanczos2x.json', fetch: (url) => { asked.push(String(url)); return fetch(String(url).replace('/secret/', '/plans/')); } });
+  });
+  await isShown(page);
+  ok(await page.evaluate(() => player.stats().inWorker && asked.length === 3 && asked.every((a) => a.includes('/secret/lanczos2x.'))));
+  // one that is embedded needs no loading
+  await page.evaluate(async () => {
+    const plan = await (await fetch('/plans/lanczos2x.json')).json(), bytes = new Uint8Array(await (await fetch(`/plans/${plan.weights.file}`)).arrayBuffer());
+    plan.weights.base64 = btoa(String.fromCharCode(...bytes));
+    for (const form of Object.values(plan.forms)) form.text = await (await fetch(`/plans/${form.shader}`)).text();
+    plan.name = 'embedded';
+    asked.length = 0;
+    player.model = plan;
+  });
+  await until(page, 'player.stats().network === "embedded" && player.state === "running"');
+  equal(await page.evaluate(() => asked.length), 0);
+});
+
+test('the worker fails: the plain video at once, and back with another', async () => {
+  const page = await playing('/made/slow.webm', { model: 'lanczos2x' });
+  await isShown(page);
+  const first = drawer(page);
+  page.allow(/on purpose/);
+  await first.evaluate(() => { setTimeout(() => { throw new Error('on purpose'); }); });
+  await until(page, 'player.state === "passthrough"', 3);
+  const found = await state(page);
+  ok(/lost.*on purpose/.test(found.reason) && !found.shown, JSON.stringify(found));
+  await isShown(page);
+  ok(drawer(page) && drawer(page) !== first);
+});
+
+for (const [what, script] of Object.entries({
+  'workers lack WebGPU': () => { if (!globalThis.document) Object.defineProperty(WorkerNavigator.prototype, 'gpu', { value: undefined }); },
+  'canvases in workers cannot be drawn by WebGPU': () => { if (!globalThis.document) OffscreenCanvas.prototype.getContext = () => null; },
+  'the page may start no workers': () => { if (globalThis.document) globalThis.Worker = class { constructor() { throw new DOMException('', 'SecurityError'); } }; },
+}))
+  test(`${what}: the page draws`, async () => {
+    const page = await openPage('/blank');
+    if (what.startsWith('the page')) await page.addInitScript(script);
+    else await everywhere(page, script);
+    await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
+    await isShown(page);
+    equal(await page.evaluate(() => player.stats().inWorker), false);
+    equal(page.workers().length, 0);
+    ok(await drawn(page));
+    await until(page, 'player.stats().drawn > 5 && player.stats().outWidth === 192');
+  });
+
+await finish();
