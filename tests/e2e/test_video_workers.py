@@ -111,12 +111,12 @@ def measured_and_weighed(folder):
 
 def the_slow_one_is_left_out(folder):
     source = clip(f"{folder}/in.mkv", "-c:v", "ffv1", frames=40)
-    report = up(source, "--benchmark", "--isolate", "--workers", "cpu:1,cpu:1", "--no-reuse", *plugin(f"wait=5,1000:meet=2,{folder}/met"))
+    report = up(source, "--benchmark", "--isolate", "--workers", "cpu:1,cpu:1", "--no-reuse", *plugin(f"wait=5,3000:meet=2,{folder}/met"))
     fast, slow = report["workers"]
     assert report["measured"] and slow["left_out"] and slow["share"] == 0 and not fast["left_out"] and fast["share"] == 1, report
-    assert "ms each: too slow" in slow["reason"] and slow["frames"] < 10, slow
+    assert "ms each: too slow" in slow["reason"] and slow["frames"] < fast["frames"], (fast, slow)
     said = re.search(r"worker cpu:1 #2 is left out: (\d+)[.\d]* ms each: ", report["errors"])
-    assert said and int(said[1]) >= 1000, report["errors"]
+    assert said and int(said[1]) >= 3000, report["errors"]
     few = up(source, "--benchmark", "--isolate", "--workers", "cpu:1,cpu:1", "--duration", "0.1")
     assert few["frames"] < 5 and not few["measured"] and "too few frames to measure" in few["errors"], few
 
