@@ -2,7 +2,7 @@
 // Where the player draws: in a worker that has WebGPU; in the page where workers lack it, or may not be started.
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { exportPlans, finish, openPage, test } from './kit.mjs';
-import { drawer, everywhere, isShown, playing, seen, slow, state, until, W } from './player_kit.mjs';
+import { drawer, everywhere, H, isShown, playing, seen, slow, state, until, W } from './player_kit.mjs';
 
 exportPlans('rt3', 'lanczos2x', 'ivs');
 slow();
@@ -54,14 +54,29 @@ test('a worker draws, one for all players of a page; every frame is closed; noth
 });
 
 test('another network while frames are on their way: those that were meant for the one before are not drawn', async () => {
-  const page = await playing('/made/slow.webm', { model: 'ivs', maxRatio: 1.5 });
-  await isShown(page);
-  for (const [model, wide] of [['lanczos2x', 2 * W], ['ivs', 1.5 * W], ['lanczos2x', 2 * W]]) {
-    await page.evaluate((m) => { player.model = [m]; }, model);
-    await until(page, `player.stats().network === '${model}' && player.stats().outWidth === ${wide}`);
-  }
-  await isShown(page);
-  deepEqual(await page.evaluate(() => events.filter((e) => e.type === 'error' || e.type === 'fallback')), []);
+  const page = await playing('/made/slow.webm', null);
+  const found = await page.evaluate(async ([width, height]) => {
+    const { WorkerEngine } = await import('/web/engine_worker.js'), faults = [], note = (what) => (reason) => faults.push(`${what} ${reason}`);
+    const engine = await WorkerEngine.open({ canvas: document.createElement('canvas'), onlost: note('lost'), onfault: note('fault'), ontimes: () => {}, onverdict: () => {} });
+    const [any, twice] = ['ivs', 'lanczos2x'].map((name) => ({ name, from: new URL(`/plans/${name}.json`, location.href), cost: 0 }));
+    await engine.prepare(twice);
+    await engine.use(any);
+    const frame = { image: video, width, height, rotation: 0 };
+    const wide = { outWidth: 1.5 * width, outHeight: 1.5 * height };
+    engine.render(frame, wide);
+    await until(() => engine.size);
+    const before = engine.size.outWidth;
+    const change = engine.use(twice);
+    const sent = [engine.render(frame, wide).submitted, engine.render(frame, wide).submitted, engine.render(frame, wide).submitted];
+    await change;
+    await until(() => engine.free);
+    engine.render(frame, {});
+    await until(() => engine.size.outWidth !== before);
+    const after = engine.size.outWidth;
+    engine.destroy();
+    return { before, sent, after, faults };
+  }, [W, H]);
+  deepEqual(found, { before: 1.5 * W, sent: [true, true, false], after: 2 * W, faults: [] }); // two on their way, and no third
 });
 
 test('plans are loaded as the page says', async () => {
