@@ -21,6 +21,13 @@ export function primariesToSrgb(rgba) {
   }
 }
 
+/** @typedef {import('./engine_gpu.js').EngineOptions & {base?: string|URL, threads?: number}} Options */
+
+/** @param {Options} options */
+const startWasm = ({ base, threads, fetch }) => createWasm({ base, threads, fetch });
+/** @param {string} plan */
+const onnxOf = (plan) => new URL(plan.replace(/\.json$/, '.onnx'));
+
 export class WasmEngine {
   /** @type {'wasm'} */
   backend = 'wasm';
@@ -32,16 +39,16 @@ export class WasmEngine {
   traffic = null;
   network = '';
   size = /** @type {{width: number, height: number, outWidth: number, outHeight: number}|null} */ (null);
-  #wasm; #options; #context; #net = /** @type {any} */ (null); #busy = false; #gone = false;
+  #wasm; #options; #context; #net = /** @type {any} */ (null); #from = ''; #busy = false; #gone = false; #restarted = false;
   #small = document.createElement('canvas'); #large = document.createElement('canvas');
   #chromium = !!(/** @type {any} */ (navigator).userAgentData?.brands ?? []).some((/** @type {any} */ b) => b.brand === 'Chromium');
 
-  /** @param {import('./engine_gpu.js').EngineOptions & {base?: string|URL, threads?: number}} options */
+  /** @param {Options} options */
   static async open(options) {
-    return new WasmEngine(await createWasm({ base: options.base, threads: options.threads, fetch: options.fetch }), options);
+    return new WasmEngine(await startWasm(options), options);
   }
 
-  /** @param {Awaited<ReturnType<typeof createWasm>>} wasm @param {import('./engine_gpu.js').EngineOptions} options */
+  /** @param {Awaited<ReturnType<typeof createWasm>>} wasm @param {Options} options */
   constructor(wasm, options) {
     this.#wasm = wasm;
     this.#options = options;
@@ -55,9 +62,10 @@ export class WasmEngine {
   async use(rung) {
     const from = String(rung.from);
     if (!/\.json$/.test(from)) throw new Error(`${rung.name}: no ONNX file is known for the CPU`);
-    const net = await this.#wasm.load(new URL(from.replace(/\.json$/, '.onnx')));
+    const net = await this.#wasm.load(onnxOf(from));
     this.#net?.destroy();
     this.#net = net;
+    this.#from = from;
     this.network = rung.name;
     return null;
   }
@@ -104,10 +112,27 @@ export class WasmEngine {
       this.#options.ontimes({ total, network: out.ms ?? total, blit: NaN, exact: false });
       if (check) this.#options.onverdict(mean > 6 && meanOf(out.data) < mean / 10 ? 'black result' : '', check);
     }, (/** @type {any} */ reason) => {
+      if (this.#gone) return;
+      if (reason?.broken && !this.#restarted) return void this.#restart();
       this.#busy = false;
-      if (!this.#gone) this.#options.onfault(String(reason?.message ?? reason));
+      this.#options.onfault(String(reason?.message ?? reason));
     });
     return { submitted: true };
+  }
+
+  // A worker that has trapped cannot be trusted any more: all are started anew, once. The frame is left out.
+  async #restart() {
+    this.#restarted = true;
+    this.#wasm.destroy();
+    try {
+      const wasm = await startWasm(this.#options);
+      if (this.#gone) return wasm.destroy();
+      this.#wasm = wasm;
+      this.#net = await wasm.load(onnxOf(this.#from));
+      this.#busy = false;
+    } catch (reason) {
+      if (!this.#gone) this.#options.onfault(String(/** @type {any} */ (reason)?.message ?? reason));
+    }
   }
 
   /** @param {{data: Uint8ClampedArray, width: number, height: number}} out @param {import('./screen.js').View|undefined} view */

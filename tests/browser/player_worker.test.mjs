@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Where the player draws: in a worker that has WebGPU; in the page where workers lack it, or may not be started.
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import { exportPlans, finish, openPage, test } from './kit.mjs';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportPlans, finish, openPage, root, Skip, test } from './kit.mjs';
 import { drawer, everywhere, H, isShown, playing, seen, slow, state, until, W } from './player_kit.mjs';
 
 exportPlans('rt3', 'lanczos2x', 'ivs');
@@ -129,5 +131,34 @@ for (const [what, script] of Object.entries({
     ok(await drawn(page));
     await until(page, 'player.stats().drawn > 5 && player.stats().outWidth === 192');
   });
+
+test('the engine for the CPU traps: its workers are started anew, once; then the plain video', async () => {
+  if (!existsSync(join(root, 'web', 'dist', 'engine.wasm'))) throw new Skip('web/dist/engine.wasm is not built (./dev wasm)');
+  const page = await openPage('/blank', { webgpu: false });
+  await everywhere(page, () => {
+    if (globalThis.document) return;
+    let trap = false;
+    new BroadcastChannel('trap').onmessage = () => { trap = true; };
+    const instantiate = WebAssembly.instantiate;
+    WebAssembly.instantiate = async (...a) => {
+      const { exports } = await instantiate(...a);
+      return { exports: { ...exports, face_run: (face, ...rows) => exports.face_run(trap ? -16 : face, ...rows) } }; // far behind its memory
+    };
+  });
+  await playing('/made/slow.webm', { model: 'rt3', models: '/models/', wasm: { threads: 2 } }, { page });
+  await isShown(page);
+  const before = page.workers(), trap = () => page.evaluate(() => new BroadcastChannel('trap').postMessage(0));
+  equal(before.length, 2);
+  await trap();
+  for (let tries = 0; tries < 100 && (page.workers().length !== 2 || page.workers().some((w) => before.includes(w))); tries++) await page.waitForTimeout(100);
+  ok(page.workers().length === 2 && !page.workers().some((w) => before.includes(w)), 'others');
+  const count = await page.evaluate(() => player.stats().drawn);
+  await until(page, `player.stats().drawn > ${count + 5}`);
+  deepEqual(await page.evaluate(() => [player.state, player.stats().backend, events.filter((e) => e.type === 'fallback' || e.type === 'error').length]), ['running', 'wasm', 0]);
+  await trap();
+  await until(page, 'player.state === "passthrough"');
+  ok(/the engine stopped: /.test((await state(page)).reason), (await state(page)).reason);
+  equal(page.workers().length, 0);
+});
 
 await finish();
