@@ -81,6 +81,7 @@ SIMD_INLINE void direct_tile(const int P, const int OB, const ptrdiff_t stride, 
             }
             in += unroll;
             w += unroll * OB * VL;
+            if (stride && stride < VL) KERNEL_HIDE(in); /* neighbouring taps share values: kept for each other, they would spill */
         }
     }
     if (!d->last) {

@@ -21,6 +21,8 @@
 #else
 #define KERNEL_KEEP(v) ((void) (v))
 #endif
+/* A pointer of which compilers shall not know that it points to what they have loaded before. */
+#define KERNEL_HIDE(p) __asm__("" : "+r"(p))
 #define KERNEL_NOINLINE static __attribute__((noinline, unused))
 
 /* The most vectors a register tile has. */

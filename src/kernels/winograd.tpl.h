@@ -12,6 +12,7 @@
  *                                       reads each value as a broadcast at a constant distance from the first tile's
  *     u  [chunk][alpha^2][in][WINO_NV][VL]
  *     m  [alpha^2][WINO_NV][T][VL]
+ * Where a vector holds all channels of 16 lanes, M takes the place of V (winograd_inside.h).
  * Strides are odd numbers of cache lines: with powers of two all positions would fall on a few sets of L1.
  *
  * Every value of a tile is made by the same operations in the same order wherever the tile lies in its block, so results do not
@@ -42,6 +43,7 @@
     X(a, 1, 12) X(a, 1, 13) X(a, 1, 14) X(a, 2, 1) X(a, 2, 2) X(a, 2, 3) X(a, 2, 4) X(a, 2, 5) X(a, 2, 6) X(a, 2, 7) X(a, 2, 8) \
     X(a, 2, 9) X(a, 2, 10) X(a, 2, 11) X(a, 2, 12) X(a, 2, 13) X(a, 2, 14)
 #define WINO_BUDGET (768 * 1024)
+#define WINO_INSIDE 8 /* tiles of a block whose M takes the place of V */
 static const int wino_tiles_at_once[WINO_NV + 1] = {0, 14, 14};
 #elif VREGS == 32
 #define WINO_NV 4
@@ -71,6 +73,7 @@ static const int wino_tiles_at_once[WINO_NV + 1] = {0, 12, 6};
 struct wino_blocks {
     int tiles;           /* of a block, at most */
     int in, out;         /* channel blocks */
+    bool inside;         /* M takes the place of V */
     ptrdiff_t v_block;   /* floats */
     ptrdiff_t m_position, m_vector;
 };
@@ -83,6 +86,10 @@ static struct wino_blocks wino_blocks_of(const struct conv_shape *s, int alpha)
     const size_t fit = WINO_BUDGET / (tile_floats * sizeof(float));
     b.tiles = fit >= WINO_TILES_MAX ? WINO_TILES_MAX : fit > (size_t) at_once ? (int) fit : at_once;
     b.tiles -= b.tiles % at_once;
+#if WINO_INSIDE
+    b.inside = b.in == 1 && b.out == 1;
+    if (b.inside) b.tiles = WINO_INSIDE;
+#endif
     b.v_block = (ptrdiff_t) b.tiles * WINO_TILE_STRIDE(alpha);
     b.m_vector = (ptrdiff_t) b.tiles * VL;
     b.m_position = ((WINO_NV * b.m_vector + 15) / 16 | 1) * 16;
@@ -314,6 +321,10 @@ SIMD_INLINE void wino_multiply(const int alpha, const struct wino_blocks *b, int
     }
 }
 
+#if WINO_INSIDE
+#include "kernels/winograd_inside.h"
+#endif
+
 /* ---- out = A^T M A ---- */
 
 struct wino_output {
@@ -380,21 +391,21 @@ SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum ke
 }
 
 SIMD_INLINE void wino_output_tiles(const int alpha, const int tile, const enum kernel_act act, const struct wino_output *w,
-                                   int tiles, const float *m, ptrdiff_t m_position)
+                                   int tiles, const float *m, ptrdiff_t m_position, ptrdiff_t m_tile)
 {
-    for (int t = 0; t < tiles; t++) wino_output_tile(alpha, tile, act, w, t * tile, m + t * VL, m_position);
+    for (int t = 0; t < tiles; t++) wino_output_tile(alpha, tile, act, w, t * tile, m + t * m_tile, m_position);
 }
 
 SIMD_INLINE void wino_output(const int alpha, const int tile, const struct wino_output *w, int tiles, const float *m,
-                             ptrdiff_t m_position)
+                             ptrdiff_t m_position, ptrdiff_t m_tile)
 {
     switch (w->act) {
-    case KERNEL_ACT_NONE: wino_output_tiles(alpha, tile, KERNEL_ACT_NONE, w, tiles, m, m_position); break;
-    case KERNEL_ACT_RELU: wino_output_tiles(alpha, tile, KERNEL_ACT_RELU, w, tiles, m, m_position); break;
-    case KERNEL_ACT_LEAKY: wino_output_tiles(alpha, tile, KERNEL_ACT_LEAKY, w, tiles, m, m_position); break;
-    case KERNEL_ACT_PRELU: wino_output_tiles(alpha, tile, KERNEL_ACT_PRELU, w, tiles, m, m_position); break;
-    case KERNEL_ACT_SILU: wino_output_tiles(alpha, tile, KERNEL_ACT_SILU, w, tiles, m, m_position); break;
-    default: wino_output_tiles(alpha, tile, KERNEL_ACT_COUNT, w, tiles, m, m_position); break;
+    case KERNEL_ACT_NONE: wino_output_tiles(alpha, tile, KERNEL_ACT_NONE, w, tiles, m, m_position, m_tile); break;
+    case KERNEL_ACT_RELU: wino_output_tiles(alpha, tile, KERNEL_ACT_RELU, w, tiles, m, m_position, m_tile); break;
+    case KERNEL_ACT_LEAKY: wino_output_tiles(alpha, tile, KERNEL_ACT_LEAKY, w, tiles, m, m_position, m_tile); break;
+    case KERNEL_ACT_PRELU: wino_output_tiles(alpha, tile, KERNEL_ACT_PRELU, w, tiles, m, m_position, m_tile); break;
+    case KERNEL_ACT_SILU: wino_output_tiles(alpha, tile, KERNEL_ACT_SILU, w, tiles, m, m_position, m_tile); break;
+    default: wino_output_tiles(alpha, tile, KERNEL_ACT_COUNT, w, tiles, m, m_position, m_tile); break;
     }
 }
 
@@ -430,7 +441,10 @@ static void wino_output_block(struct wino_output *w, const struct conv_packed *p
 /* ---- the algorithm ---- */
 
 static size_t wino_v_floats(const struct wino_blocks *b) { return (size_t) b->in * (size_t) b->v_block; }
-static size_t wino_m_floats(const struct wino_blocks *b, int alpha) { return (size_t) (alpha * alpha) * (size_t) b->m_position; }
+static size_t wino_m_floats(const struct wino_blocks *b, int alpha)
+{
+    return b->inside ? 0 : (size_t) (alpha * alpha) * (size_t) b->m_position;
+}
 
 static size_t wino_scratch_bytes(const struct conv_shape *s, int alpha, int tile)
 {
@@ -452,13 +466,22 @@ SIMD_INLINE void wino_run(const int alpha, const int tile, const struct conv_pac
         const float *in[WINO_ALPHA_MAX];
         for (int i = 0; i < alpha; i++) in[i] = task->in[i] + (ptrdiff_t) (x - s->pad_x) * VL;
         wino_input(alpha, tile, in, task->in_block, &b, tiles, v, columns);
+#if WINO_INSIDE
+        if (b.inside) {
+            (alpha == 8 ? wino_insides8 : wino_insides6)[tiles](v, packed->weights, s->in_channels);
+            wino_output_block(&w, packed, task, 0, x);
+            wino_output(alpha, tile, &w, tiles, v, VL, WINO_TILE_STRIDE(alpha));
+            first += tiles;
+            continue;
+        }
+#endif
         for (int chunk = 0; chunk < b.out; chunk += WINO_NV) {
             const int vectors = b.out - chunk < WINO_NV ? b.out - chunk : WINO_NV;
             const float *const u = (const float *) packed->weights + (ptrdiff_t) chunk * VL * s->in_channels * alpha * alpha;
             wino_multiply(alpha, &b, tiles, vectors, s->in_channels, v, u, m);
             for (int k = 0; k < vectors; k++) {
                 wino_output_block(&w, packed, task, chunk + k, x);
-                wino_output(alpha, tile, &w, tiles, m + k * b.m_vector, b.m_position);
+                wino_output(alpha, tile, &w, tiles, m + k * b.m_vector, b.m_position, VL);
             }
         }
         first += tiles;

@@ -175,18 +175,45 @@ static bool steal(struct backend_session *s, int thread)
     return false;
 }
 
+/* Tasks between two words on progress. */
+static int progress_part(const struct backend_session *s)
+{
+    const int n = s->end_task - s->first_task;
+    return n > 32 ? n / 32 : 1;
+}
+
+static void say_progress(struct backend_session *s, int done)
+{
+    s->progress(s->user, s->progress_base + s->progress_span * done / (s->end_task - s->first_task));
+}
+
+/* One thread has nobody to tell: an atomic operation after each task would wait for all of its stores to reach the cache. */
+static void work_alone(struct backend_session *s)
+{
+    const int first = s->first_task, part = progress_part(s);
+    for (int t = first; t < s->end_task; t++) {
+        const struct plan_task *task = &s->layout->task[t];
+        for (int piece = 0; piece < task->chunks_x * task->chunks_y; piece++) run_piece(s, t, piece, 0);
+        if (s->progress && (t + 1 - first) % part == 0) say_progress(s, t + 1 - first);
+    }
+}
+
 static void work(void *session, int thread)
 {
     struct backend_session *const s = session;
-    const int first = s->first_task, end = s->end_task, n = end - first, threads = pool_threads(s->pool);
+    const int first = s->first_task, end = s->end_task, threads = pool_threads(s->pool);
+    if (threads == 1) {
+        work_alone(s);
+        return;
+    }
     struct cpu_tasks *const tasks = s->tasks;
     unsigned turns = 0;
-    const int part = n > 32 ? n / 32 : 1; /* tasks between two words on progress */
+    const int part = progress_part(s);
     int next = first, reported = 0;
     while (atomic_load(&tasks->prefix) < end) {
         if (next < end) {
             const struct plan_task *task = &s->layout->task[next];
-            const uint64_t own = threads == 1 ? all_pieces(task) : own_pieces(task, thread, threads);
+            const uint64_t own = own_pieces(task, thread, threads);
             const bool ready = atomic_load(&tasks->prefix) > task->wait;
             const int piece = ready || !own ? claim(&tasks->state[next], own) : -1;
             if (piece >= 0) {
@@ -199,7 +226,7 @@ static void work(void *session, int thread)
                 next++; /* nothing of ours left in it */
                 if (thread == 0 && s->progress && (next - first) / part != reported) {
                     reported = (next - first) / part;
-                    s->progress(s->user, s->progress_base + s->progress_span * (atomic_load(&tasks->prefix) - first) / n);
+                    say_progress(s, atomic_load(&tasks->prefix) - first);
                 }
                 continue;
             }
