@@ -493,7 +493,7 @@ static void progress(void)
     for (int tile = 0; tile <= 32; tile += 32)
         for (int threads = 1; threads <= 3; threads++) {
             struct kit k;
-            if (make_kit(&k, threads, 200, 120, tile)) {
+            if (make_kit(&k, threads, 120, 72, tile)) {
                 struct watch w = {.session = k.session, .thread = pthread_self(), .stop_at = 2};
                 struct fm_tensor out = {.data = NULL};
                 CHECK_INT(fm_session_set_progress(k.session, on_progress, &w), FM_OK);
@@ -514,13 +514,13 @@ static void cancel_from_progress(void)
 {
     for (int way = 0; way < 4; way++) {
         struct kit k;
-        if (make_kit(&k, 1 + way % 2, 200, 120, way / 2 * 32)) {
+        if (make_kit(&k, 1 + way % 2, 120, 72, way / 2 * 32)) {
             struct fm_error error = {0};
             struct watch w = {.session = k.session, .thread = pthread_self(), .stop_at = 0.3};
             struct fm_tensor first = {.data = NULL}, out = {.data = NULL};
             CHECK_INT(fm_session_run(k.session, &k.in, &first, NULL), FM_OK);
-            float *truth = malloc(3 * 400 * 240 * sizeof *truth);
-            memcpy(truth, first.data, 3 * 400 * 240 * sizeof *truth);
+            float *truth = malloc(3 * 240 * 144 * sizeof *truth);
+            memcpy(truth, first.data, 3 * 240 * 144 * sizeof *truth);
             fm_session_set_progress(k.session, on_progress, &w);
             int code = FM_OK; /* with two threads the other one may be done before this one is asked */
             for (int i = 0; code == FM_OK && i < (way % 2 ? 200 : 1); i++)
@@ -532,7 +532,7 @@ static void cancel_from_progress(void)
             /* the session is as good as new */
             out.data = NULL;
             CHECK_INT(fm_session_run(k.session, &k.in, &out, NULL), FM_OK);
-            CHECK_MEM(out.data, truth, 3 * 400 * 240 * sizeof *truth);
+            CHECK_MEM(out.data, truth, 3 * 240 * 144 * sizeof *truth);
             /* without a run in progress, the next one */
             fm_session_cancel(k.session);
             CHECK_INT(fm_session_run(k.session, &k.in, &out, NULL), FM_ERR_CANCELLED);

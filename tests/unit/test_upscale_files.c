@@ -110,7 +110,7 @@ static void cancelling_leaves_whole_files_only(void)
 {
     kit_double("double.onnx", 1);
     enum { N = 12 };
-    struct kit_picture in = kit_make(160, 120, 3, 8);
+    struct kit_picture in = kit_make(112, 84, 3, 8);
     kit_write(kit_path("in.png"), &in);
     const char *models[] = {kit_path("double.onnx"), NULL};
     struct fm_upscale_params params = {.size = sizeof params, .models = models, .tile = 32, .overwrite = true};
