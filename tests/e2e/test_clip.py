@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""samples/harbour.mp4 is what its script draws and plays, holds what the documents say of it, and hardly repeats itself. From the project's root."""
+"""samples/harbour.mp4 is what its script draws and plays, holds what the documents say of it, and hardly repeats itself.
+Usage: test_clip.py FRAMEMILL [CASE...] [--times], from the project's root."""
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import wave
 
 import numpy as np
+
+sys.dont_write_bytecode = True
+from film_kit import main  # noqa: E402
 
 CLIP, DRAW = "samples/harbour.mp4", "samples/draw_clip.py"
 WIDTH, HEIGHT, FRAMES = 640, 360, 300
@@ -79,19 +82,4 @@ def tiles_hardly_repeat(folder):
     assert same <= total * 0.03, f"{same} of {total} tiles"
 
 
-def main():
-    passed = failed = 0
-    for case in (streams_are_as_said, picture_is_reproduced, sound_is_reproduced, tiles_hardly_repeat):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                case(folder)
-                passed += 1
-            except AssertionError as fault:
-                print(f"FAILED {case.__name__}: {fault}", file=sys.stderr)
-                failed += 1
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed else 0
-
-
-sys.dont_write_bytecode = True
-sys.exit(main())
+main((streams_are_as_said, picture_is_reproduced, sound_is_reproduced, tiles_hardly_repeat))

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The shipped network is what its script writes, the demo enlarges the clip and agrees with the filter's definition, the example program runs
-and fails as it should. Usage: test_demo.py FRAMEMILL EXAMPLE, from the project's root."""
+and fails as it should. Usage: test_demo.py FRAMEMILL EXAMPLE [CASE...] [--times], from the project's root."""
 import os
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 
 sys.path.insert(0, "tools")
 sys.dont_write_bytecode = True
+example = sys.argv.pop(2)
 from demo import load_png  # noqa: E402
+from film_kit import framemill, main  # noqa: E402
 
 
 def run(*command):
@@ -20,14 +21,14 @@ def run(*command):
     return done.returncode, done.stdout, done.stderr
 
 
-def network_is_reproduced(framemill, example, folder):
+def network_is_reproduced(folder):
     path = os.path.join(folder, "again.onnx")
     code, _, errors = run(sys.executable, "models/make_lanczos2x.py", path)
     assert code == 0, errors
     assert open(path, "rb").read() == open("models/lanczos2x.onnx", "rb").read(), "models/lanczos2x.onnx is not what the script writes"
 
 
-def demo_is_right(framemill, example, folder):
+def demo_is_right(folder):
     code, output, errors = run(sys.executable, "tools/demo.py", framemill, folder, "0.2")
     assert code == 0, output + errors
     assert "640x360 -> 1280x720, 6 frames by rt14 x2" in output and "frames a second" in output, output
@@ -47,7 +48,7 @@ def demo_is_right(framemill, example, folder):
     assert sharp.shape == plain.shape and 0.3 < apart < 6, apart
 
 
-def sample_is_reproduced(framemill, example, folder):
+def sample_is_reproduced(folder):
     path = os.path.join(folder, "again.png")
     code, _, errors = run(sys.executable, "samples/draw_harbour.py", path)
     assert code == 0, errors
@@ -56,28 +57,14 @@ def sample_is_reproduced(framemill, example, folder):
     assert abs(drawn - shipped).mean() < 0.05, "samples/harbour.png is not what the script draws"  # processors differ in a sine's last bit
 
 
-def example_runs(framemill, example, folder):
+def example_runs(folder):
     assert run(example, "models/lanczos2x.onnx") == (0, "float32: 1 3 128 128\n", "")
 
 
-def example_names_the_fault(framemill, example, folder):
+def example_names_the_fault(folder):
     code, output, errors = run(example, "models/none.onnx")
     assert code == 1 and output == "" and "models/none.onnx" in errors, errors
     assert run(example)[0] == 2
 
 
-def main():
-    passed = failed = 0
-    for case in (network_is_reproduced, sample_is_reproduced, demo_is_right, example_runs, example_names_the_fault):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                case(*sys.argv[1:3], folder)
-                passed += 1
-            except AssertionError as fault:
-                print(f"FAILED {case.__name__}: {fault}", file=sys.stderr)
-                failed += 1
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed else 0
-
-
-sys.exit(main())
+main((network_is_reproduced, sample_is_reproduced, demo_is_right, example_runs, example_names_the_fault))
