@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a video's colour tags mean for us: the shares of luma, and whether results of 8 bits can show it at all. The browser turns its
-// frames into R, G, B itself (range, matrix, primaries); what is left is to know which Y' the stream had.
+// What a video's colour tags mean for us: the shares of luma, and whether results of 8 bits can show it at all. The browser turns
+// its frames into R, G, B itself (range, matrix, primaries); what is left is to know which Y' the stream had.
 import { LUMA } from './plan.js';
 
 /**
@@ -18,7 +18,8 @@ import { LUMA } from './plan.js';
  */
 
 /** @type {Record<string, Colour['matrix']>} */
-const MATRIX = { bt709: 'bt709', bt470bg: 'bt601', smpte170m: 'bt601', fcc: 'bt601', smpte240m: 'bt601', 'bt2020-ncl': 'bt2020', 'bt2020-cl': 'bt2020', rgb: 'bt709' };
+const MATRIX = { bt709: 'bt709', bt470bg: 'bt601', smpte170m: 'bt601', fcc: 'bt601', smpte240m: 'bt601', 'bt2020-ncl': 'bt2020',
+  'bt2020-cl': 'bt2020', rgb: 'bt709' };
 /** @type {Record<string, string>} */
 const HDR = { pq: 'PQ', hlg: 'HLG', smpte2084: 'PQ', 'arib-std-b67': 'HLG' };
 
@@ -33,5 +34,6 @@ export function colourOf(space, width, height) {
   let whyNot = '';
   if (transfer) whyNot = `HDR video (${transfer}); results have 8 bits and no more than white`;
   else if (primaries === 'bt2020' || primaries === 'xyz') whyNot = 'wide colours (BT.2020), which results in sRGB would cut';
-  return { luma: LUMA[matrix], matrix, canvas: primaries === 'smpte432' || primaries === 'smpte431' ? 'display-p3' : 'srgb', whyNot };
+  return { luma: LUMA[matrix], matrix, canvas: primaries === 'smpte432' || primaries === 'smpte431' ? 'display-p3'
+    : 'srgb', whyNot };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A player's way to draw by WebGPU: the page's device, plans that have passed their self-test in the best form that is right, a renderer.
+// A player's way to draw by WebGPU: the page's device, plans that have passed their self-test in the best form that is right, a
+// renderer.
 import { takeGpu } from './gpu.js';
 import { chooseForm, loadPlan, selfTest, whyNot } from './plan.js';
 import { Renderer } from './renderer.js';
@@ -25,7 +26,8 @@ export class GpuEngine {
   backend = 'webgpu';
   inWorker = false;
   heardMs = 0;
-  #gpu; #renderer; #options; #ready = /** @type {Map<Rung, Promise<Ready>>} */ (new Map()); #now = /** @type {Ready|null} */ (null); #refuse;
+  #gpu; #renderer; #options; #ready = /** @type {Map<Rung, Promise<Ready>>} */ (new Map());
+  #now = /** @type {Ready|null} */ (null); #refuse;
   /** Forms that were seen to go wrong on real frames. */
   #bad = new Set();
 
@@ -34,7 +36,8 @@ export class GpuEngine {
     const gpu = await takeGpu(options.power);
     try {
       const { canvas, ontimes, onverdict, onfault, ondone } = options, { device, timestamps } = gpu;
-      return new GpuEngine(gpu, await Renderer.create({ device, canvas, timestamps, ontimes, onverdict, onfault, ondone }), options);
+      return new GpuEngine(gpu, await Renderer.create({ device, canvas, timestamps, ontimes, onverdict, onfault, ondone }),
+        options);
     } catch (reason) {
       gpu.release();
       throw reason;
@@ -46,7 +49,8 @@ export class GpuEngine {
     this.#gpu = gpu;
     this.#renderer = renderer;
     this.#options = options;
-    // Errors of the device that belong to nobody's scope; other users of this device may be the cause, but right pictures come first.
+    // Errors of the device that belong to nobody's scope; other users of this device may be the cause, but right pictures come
+    // first.
     this.#refuse = (/** @type {any} */ event) => options.onfault(event.error?.message ?? 'the GPU refused a command');
     gpu.device.addEventListener('uncapturederror', this.#refuse);
     gpu.onlost.add(options.onlost);
@@ -73,7 +77,8 @@ export class GpuEngine {
 
   /** @param {Rung} rung @returns {Promise<Ready>} */
   async #find(rung) {
-    const { device } = this.#gpu, plan = await loadPlan(rung.from, this.#options.fetch ? { fetch: this.#options.fetch } : {}), g = plan.golden;
+    const { device } = this.#gpu, plan = await loadPlan(rung.from, this.#options.fetch ? { fetch: this.#options.fetch } : {}),
+      g = plan.golden;
     let why = '';
     for (const form of /** @type {('f16'|'f32')[]} */ ([...new Set([chooseForm(device, plan), 'f32'])])) {
       if (this.#bad.has(`${plan.name} ${form}`)) continue;
@@ -91,7 +96,8 @@ export class GpuEngine {
     const { device } = this.#gpu, faults = /** @type {string[]} */ ([]);
     try {
       const pipelines = await this.#renderer.prepare(plan, form);
-      const { good, difference } = await selfTest(device, plan, form, pipelines.source === 'external' && typeof VideoFrame === 'undefined' ? undefined : pipelines);
+      const { good, difference } = await selfTest(device, plan, form, pipelines.source === 'external' &&
+        typeof VideoFrame === 'undefined' ? undefined : pipelines);
       if (!good) faults.push(`the self-test failed in ${form}, by ${difference} of 255`);
     } catch (reason) {
       faults.push(`${form}: ${/** @type {any} */ (reason)?.message ?? reason}`);

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// A player's way to draw without a GPU: the C engine in workers (wasm.js), small videos only. Frames go through two canvases of two dimensions.
+// A player's way to draw without a GPU: the C engine in workers (wasm.js), small videos only. Frames go through two canvases of two
+// dimensions.
 import { createWasm } from './wasm.js';
 
 /** More than this no processor does in time. */
 const MOST = 640 * 360;
 
-// A canvas of two dimensions ignores a video's primaries in Chromium, while the page shows them rightly: SMPTE C to sRGB, in linear light.
+// A canvas of two dimensions ignores a video's primaries in Chromium, while the page shows them rightly: SMPTE C to sRGB, in linear
+// light.
 const SMPTE_C = [0.93954, 0.05018, 0.01028, 0.01777, 0.96579, 0.01643, -0.00162, -0.00437, 1.00599];
-const toLinear = Float32Array.from({ length: 256 }, (_, i) => (i / 255 <= 0.04045 ? i / 255 / 12.92 : ((i / 255 + 0.055) / 1.055) ** 2.4));
-const toCode = Uint8Array.from({ length: 4097 }, (_, i) => Math.round(255 * (i / 4096 <= 0.0031308 ? (i / 4096) * 12.92 : 1.055 * (i / 4096) ** (1 / 2.4) - 0.055)));
+const toLinear = Float32Array.from({ length: 256 },
+  (_, i) => (i / 255 <= 0.04045 ? i / 255 / 12.92 : ((i / 255 + 0.055) / 1.055) ** 2.4));
+const toCode = Uint8Array.from({ length: 4097 },
+  (_, i) => Math.round(255 * (i / 4096 <= 0.0031308 ? (i / 4096) * 12.92 : 1.055 * (i / 4096) ** (1 / 2.4) - 0.055)));
 
 /** @param {Uint8ClampedArray} rgba of SMPTE C; becomes sRGB */
 export function primariesToSrgb(rgba) {
@@ -88,7 +92,11 @@ export class WasmEngine {
     return WasmEngine.whyNot(width, height);
   }
 
-  /** Throws where the picture may not be read. @param {import('./renderer.js').Frame} frame @param {import('./renderer.js').Drawing} drawing */
+  /**
+   * Throws where the picture may not be read.
+   * @param {import('./renderer.js').Frame} frame
+   * @param {import('./renderer.js').Drawing} drawing
+   */
   render(frame, { view, luma, check, black }) {
     if (!this.free) return { submitted: false };
     const small = this.#small, { image } = frame, turned = frame.rotation % 180 !== 0;
@@ -139,8 +147,10 @@ export class WasmEngine {
   #show({ data, width, height }, view) {
     const large = this.#large, canvas = this.#context.canvas, [l, t, r, b] = view?.crop ?? [0, 0, 1, 1];
     if (large.width !== width || large.height !== height) Object.assign(large, { width, height });
-    /** @type {CanvasRenderingContext2D} */ (large.getContext('2d', { alpha: false })).putImageData(new ImageData(/** @type {any} */ (data), width, height), 0, 0);
-    if (view && (canvas.width !== view.width || canvas.height !== view.height)) Object.assign(canvas, { width: view.width, height: view.height });
+    /** @type {CanvasRenderingContext2D} */ (large.getContext('2d', { alpha: false })).putImageData(
+      new ImageData(/** @type {any} */ (data), width, height), 0, 0);
+    if (view && (canvas.width !== view.width || canvas.height !== view.height))
+      Object.assign(canvas, { width: view.width, height: view.height });
     this.#context.imageSmoothingQuality = 'high';
     this.#context.drawImage(large, l * width, t * height, (r - l) * width, (b - t) * height, 0, 0, canvas.width, canvas.height);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A player's way to draw by WebGPU where workers have it: engine_gpu.js at work in gpu_worker.js, on the canvas that was handed over to it.
-// The page only takes each frame and sends it there: a tenth of the time that its import and its commands would take here.
+// A player's way to draw by WebGPU where workers have it: engine_gpu.js at work in gpu_worker.js, on the canvas that was handed
+// over to it. The page only takes each frame and sends it there: a tenth of the time that its import and its commands would take
+// here.
 import { Helper } from './helper.js';
 
 /**
@@ -77,7 +78,11 @@ export class WorkerEngine {
     return engine;
   }
 
-  /** @param {Home} home @param {{name: string, software: boolean, inFlight: number}} about @param {import('./engine_gpu.js').EngineOptions} options */
+  /**
+   * @param {Home} home
+   * @param {{name: string, software: boolean, inFlight: number}} about
+   * @param {import('./engine_gpu.js').EngineOptions} options
+   */
   constructor(home, about, options) {
     this.#home = home;
     this.#about = about;
@@ -97,7 +102,12 @@ export class WorkerEngine {
     return this.#home.helper.ask(op, { engine: this.#number, ...message }, transfer);
   }
 
-  /** Asks about a rung, which goes along when the worker has not seen it. @param {string} op @param {Rung} rung @returns {Promise<any>} */
+  /**
+   * Asks about a rung, which goes along when the worker has not seen it.
+   * @param {string} op
+   * @param {Rung} rung
+   * @returns {Promise<any>}
+   */
   #askOf(op, rung) {
     let number = this.#rungs.get(rung), plan;
     if (number === undefined) {
@@ -139,12 +149,17 @@ export class WorkerEngine {
     return this.#ask('whyNot', { rung, size });
   }
 
-  /** Throws where the frame may not be read. @param {import('./renderer.js').Frame} frame @param {import('./renderer.js').Drawing} drawing */
+  /**
+   * Throws where the frame may not be read.
+   * @param {import('./renderer.js').Frame} frame
+   * @param {import('./renderer.js').Drawing} drawing
+   */
   render({ image, width, height, rotation }, drawing) {
     if (!this.free) return { submitted: false };
     const own = 'videoWidth' in image ? new VideoFrame(image) : image.clone();
     try {
-      this.#home.helper.tell({ op: 'draw', engine: this.#number, use: this.#use, image: own, width, height, rotation, drawing }, [own]);
+      this.#home.helper.tell({ op: 'draw', engine: this.#number, use: this.#use, image: own, width, height, rotation, drawing },
+        [own]);
     } finally {
       own.close(); // nothing, when it has been sent
     }
@@ -178,7 +193,8 @@ export class WorkerEngine {
   async #fetch({ key, url }) {
     const { fetch = globalThis.fetch.bind(globalThis) } = this.#options;
     try {
-      const { ok, status, statusText, ...answer } = await fetch(url).then(async (r) => ({ ok: r.ok, status: r.status, statusText: r.statusText,
+      const { ok, status, statusText, ...answer } = await fetch(url).then(async (r) =>
+        ({ ok: r.ok, status: r.status, statusText: r.statusText,
         body: r.ok ? await r.arrayBuffer() : undefined }));
       await this.#ask('fetched', { key, ok, status, statusText, ...answer });
     } catch (reason) {

@@ -14,7 +14,8 @@
 
 const FEATURES = ['shader-f16', 'timestamp-query', 'subgroups'];
 // Sizes of pictures decide how much is needed of these; asking for more than the default costs nothing.
-const LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxTextureDimension2D', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup',
+const LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxTextureDimension2D', 'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupsPerDimension', 'maxStorageBuffersPerShaderStage'];
 
 /** @type {{gpu: Promise<Gpu>, users: number}|null} */
@@ -29,14 +30,17 @@ function nameOf({ info }) {
 /** @param {GPUPowerPreference} [power] @returns {Promise<Gpu>} */
 async function open(power) {
   const gpu = globalThis.navigator?.gpu;
-  if (!gpu) throw new Error(globalThis.isSecureContext === false ? 'WebGPU needs a secure page (https)' : 'this browser has no WebGPU');
+  if (!gpu) throw new Error(globalThis.isSecureContext === false ? 'WebGPU needs a secure page (https)'
+    : 'this browser has no WebGPU');
   const adapter = await gpu.requestAdapter(power ? { powerPreference: power } : {});
   if (!adapter) throw new Error('no GPU adapter');
   const limits = /** @type {Record<string, number>} */ ({});
   for (const l of LIMITS) if (l in adapter.limits) limits[l] = /** @type {any} */ (adapter.limits)[l];
-  const device = await adapter.requestDevice({ label: 'framemill', requiredFeatures: /** @type {any} */ (FEATURES.filter((f) => adapter.features.has(f))), requiredLimits: limits });
+  const device = await adapter.requestDevice({ label: 'framemill',
+    requiredFeatures: /** @type {any} */ (FEATURES.filter((f) => adapter.features.has(f))), requiredLimits: limits });
   /** @type {Gpu} */
-  const opened = { adapter, device, name: nameOf(adapter), software: !!(/** @type {any} */ (adapter).info?.isFallbackAdapter ?? /** @type {any} */ (adapter).isFallbackAdapter),
+  const opened = { adapter, device, name: nameOf(adapter),
+    software: !!(/** @type {any} */ (adapter).info?.isFallbackAdapter ?? /** @type {any} */ (adapter).isFallbackAdapter),
     timestamps: device.features.has('timestamp-query'), onlost: new Set(), release: () => {} };
   return opened;
 }

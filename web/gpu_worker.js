@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The page's worker that draws (engine_worker.js): a device, and an engine with a canvas for each player. Messages are those of helper.js;
-// news of an engine are {engine, event, ...}.
+// The page's worker that draws (engine_worker.js): a device, and an engine with a canvas for each player. Messages are those of
+// helper.js; news of an engine are {engine, event, ...}.
 import { GpuEngine } from './engine_gpu.js';
 import { takeGpu } from './gpu.js';
 import { IN_FLIGHT } from './renderer.js';
@@ -78,11 +78,15 @@ class Place {
     return engine.whyNot(await engine.prepare(this.#rungOf(asked)), asked.size);
   }
 
-  /** @param {{use: number, image: VideoFrame, width: number, height: number, rotation: number, drawing: import('./renderer.js').Drawing}} frame */
+  /**
+   * @param {{use: number, image: VideoFrame, width: number, height: number, rotation: number, drawing:
+   *   import('./renderer.js').Drawing}} frame
+   */
   draw({ use, image, drawing, ...size }) {
     let drawn = false;
     try {
-      if (use === this.#use) drawn = this.#its.render({ image, ...size, colorSpace: null, time: 0, due: 0, close: () => {} }, drawing).submitted;
+      if (use === this.#use) drawn = this.#its.render({ image, ...size, colorSpace: null, time: 0, due: 0, close: () => {} },
+        drawing).submitted;
     } catch (reason) {
       const { name, message } = /** @type {any} */ (reason);
       if (name !== 'InvalidStateError') this.#tell('fault', { fault: message ?? String(reason) }); // that one: the frame has gone
@@ -127,7 +131,8 @@ const held = [];
 
 /** Whether players can be here. @param {{power?: GPUPowerPreference}} options */
 async function gpu({ power }) {
-  if (!('GPUDevice' in globalThis && 'importExternalTexture' in GPUDevice.prototype)) throw new Error('workers of this browser cannot import frames');
+  if (!('GPUDevice' in globalThis && 'importExternalTexture' in GPUDevice.prototype))
+    throw new Error('workers of this browser cannot import frames');
   if (!new OffscreenCanvas(1, 1).getContext('webgpu')) throw new Error('canvases in workers cannot be drawn by WebGPU');
   const { name, software, release } = await takeGpu(power);
   held.push(release);

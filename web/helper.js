@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A worker of pages or of Node, and its unanswered questions. Messages to it are {id, op, ...}; answers {id, result} or {id, error}, with
-// `broken` when it cannot go on; what has no id answers nothing: news.
+// A worker of pages or of Node, and its unanswered questions. Messages to it are {id, op, ...}; answers {id, result} or {id,
+// error}, with `broken` when it cannot go on; what has no id answers nothing: news.
 
 export class Helper {
   #worker; #what; #listen; #waiting = new Map(); #next = 1; #broken = '';
@@ -8,7 +8,8 @@ export class Helper {
   /**
    * @param {any} worker
    * @param {string} what works there, for messages
-   * @param {{onnews?: (news: any) => void, onend?: (why: string) => void}} [listen] onend: told once, with the reason, when no more answers come
+   * @param {{onnews?: (news: any) => void, onend?: (why: string) => void}} [listen] onend: told once, with the reason, when no more
+   *   answers come
    */
   constructor(worker, what, listen = {}) {
     this.#worker = worker;

@@ -18,7 +18,8 @@ import { Last } from './monitor.js';
 const CHECK_EVERY = 1000, SETTLE = 200;
 
 export class FrameLoop {
-  #video; #screen; #host; #maxRatio; #colour = colourOf(null, 0, 0); #colourKey = ''; #drawing = /** @type {import('./renderer.js').Drawing} */ ({}); #viewAt = -1e9;
+  #video; #screen; #host; #maxRatio; #colour = colourOf(null, 0, 0); #colourKey = '';
+  #drawing = /** @type {import('./renderer.js').Drawing} */ ({}); #viewAt = -1e9;
   #last = { now: 0, time: 0, shown: 0 }; #checkedAt = -1e9; #luma = '';
   engine = /** @type {import('./player.js').Engine|null} */ (null);
   monitor; size = { width: 0, height: 0 };
@@ -29,7 +30,13 @@ export class FrameLoop {
   count = { drawn: 0, dropped: 0, before: 0, at: 0, fps: NaN, network: NaN, blit: NaN };
   spentMs = new Last();
 
-  /** @param {HTMLVideoElement} video @param {import('./screen.js').Screen} screen @param {import('./monitor.js').Monitor} monitor @param {Host} host @param {number} [maxRatio] */
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {import('./screen.js').Screen} screen
+   * @param {import('./monitor.js').Monitor} monitor
+   * @param {Host} host
+   * @param {number} [maxRatio]
+   */
   constructor(video, screen, monitor, host, maxRatio) {
     this.#video = video;
     this.#screen = screen;
@@ -70,10 +77,13 @@ export class FrameLoop {
     if (!plan || plan.network.ratio[0] === plan.network.ratio[1]) return { outWidth: undefined, outHeight: undefined };
     const { view } = this.#screen, s = this.engine?.size, [least, most] = plan.network.ratio;
     // while a window is being dragged the blit does it
-    if (hold && s && s.width === width && s.height === height && performance.now() - this.#viewAt < SETTLE) return { outWidth: s.outWidth, outHeight: s.outHeight };
+    if (hold && s && s.width === width && s.height === height && performance.now() - this.#viewAt < SETTLE)
+      return { outWidth: s.outWidth, outHeight: s.outHeight };
     const top = Math.max(least, Math.min(most, this.#maxRatio ?? most));
-    const fit = (/** @type {number} */ n, /** @type {number} */ wish) => Math.max(Math.ceil(n * least), Math.min(Math.floor(n * top), Math.round(wish)));
-    const [w, h] = view ? (rotation % 180 ? [view.fullHeight, view.fullWidth] : [view.fullWidth, view.fullHeight]) : [2 * width, 2 * height];
+    const fit = (/** @type {number} */ n, /** @type {number} */ wish) =>
+      Math.max(Math.ceil(n * least), Math.min(Math.floor(n * top), Math.round(wish)));
+    const [w, h] = view ? (rotation % 180 ? [view.fullHeight, view.fullWidth] : [view.fullWidth, view.fullHeight])
+      : [2 * width, 2 * height];
     return { outWidth: fit(width, w), outHeight: fit(height, h) };
   }
 
@@ -130,7 +140,8 @@ export class FrameLoop {
 
   /** @param {import('./renderer.js').Times} times */
   took(times) {
-    const c = this.count, mean = (/** @type {number} */ old, /** @type {number} */ ms) => (Number.isFinite(old) && Number.isFinite(ms) ? old + 0.1 * (ms - old) : ms);
+    const c = this.count, mean = (/** @type {number} */ old, /** @type {number} */ ms) =>
+      (Number.isFinite(old) && Number.isFinite(ms) ? old + 0.1 * (ms - old) : ms);
     c.network = mean(c.network, times.network);
     c.blit = mean(c.blit, times.blit);
     if (!this.#video.paused) this.monitor.took(times.total + (this.#host.faults.delay ?? 0));

@@ -9,14 +9,19 @@
  */
 
 /** Multiply-adds per pixel of the input, at twice the size. */
-const COST = Object.freeze({ lanczos2x: 1764, rt3: 3340, rt9: 9012, 'rt9-h264': 9012, ivs: 12312, rt14: 14644, 'rt14-h264': 14644, rt27: 26164,
+const COST = Object.freeze({ lanczos2x: 1764, rt3: 3340, rt9: 9012, 'rt9-h264': 9012, ivs: 12312, rt14: 14644,
+  'rt14-h264': 14644, rt27: 26164,
   rt105: 102916, piper: 451008 });
 /** What comes below a network. The -h264 ones are trained on compressed video. @type {Record<string, string>} */
-const BELOW = { piper: 'rt105', rt105: 'rt27', rt27: 'rt14', rt14: 'rt9', rt9: 'rt3', 'rt14-h264': 'rt9-h264', 'rt9-h264': 'rt3', ivs: 'rt3' };
+const BELOW = { piper: 'rt105', rt105: 'rt27', rt27: 'rt14', rt14: 'rt9', rt9: 'rt3', 'rt14-h264': 'rt9-h264', 'rt9-h264': 'rt3',
+  ivs: 'rt3' };
 
 /** The best network for what video mostly is: compressed. */
 const AUTO = 'rt14-h264';
-/** Multiply-adds a second that any GPU can be thought to do; with 'auto' the first network is chosen by it, before anything is measured. */
+/**
+ * Multiply-adds a second that any GPU can be thought to do; with 'auto' the first network is chosen by it, before anything is
+ * measured.
+ */
 const MODEST = 100e9;
 
 /** Names of networks. */
@@ -24,7 +29,8 @@ export const MODELS = Object.freeze(Object.keys(COST));
 
 /** @param {string|URL|object} model @param {URL} base @returns {Rung} */
 function rungOf(model, base) {
-  if (typeof model === 'object' && !(model instanceof URL)) return { name: String(/** @type {any} */ (model).name), from: model, cost: 0 };
+  if (typeof model === 'object' && !(model instanceof URL))
+    return { name: String(/** @type {any} */ (model).name), from: model, cost: 0 };
   const text = String(model), known = /** @type {any} */ (COST)[text];
   if (known) return { name: text, from: new URL(`${text}.json`, base), cost: known };
   if (!/[./]/.test(text)) throw new TypeError(`no network is called ${text}`);

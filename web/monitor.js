@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Deadlines: which step of the ladder to take, by rules alone. Nothing here knows of video or of GPUs, and the clock is handed in.
 //
-// A frame has its budget: the time until the next one. When the 95th percentile of the times comes over most of it, or frames had to be left
-// out, we go down: to the first step that should fit by its cost, one change a second at most. Below the cheapest step there is nothing but
-// the plain video (pass-through). Up we go one step at a time, when the next one should take no more than part of the budget, after a time
-// without trouble that doubles whenever a step was found to be too much.
+// A frame has its budget: the time until the next one. When the 95th percentile of the times comes over most of it, or frames had
+// to be left out, we go down: to the first step that should fit by its cost, one change a second at most. Below the cheapest step
+// there is nothing but the plain video (pass-through). Up we go one step at a time, when the next one should take no more than part
+// of the budget, after a time without trouble that doubles whenever a step was found to be too much.
 
 /**
  * @typedef {object} Change
@@ -50,7 +50,8 @@ export class Last {
 }
 
 export class Monitor {
-  #costs; #clock; #rules; #times = new Last(); #gaps = new Last(GAPS); #frames = new Last(); #step; #since; #quiet; #calm; #climbed = -1; #slow = 0; #settled;
+  #costs; #clock; #rules; #times = new Last(); #gaps = new Last(GAPS); #frames = new Last(); #step; #since; #quiet; #calm;
+  #climbed = -1; #slow = 0; #settled;
   #interval = 1000 / 30; #rate = 1; #saver = false; #throttled = false;
   #skips = 0; #seen = 0; #hold = -Infinity;
 
@@ -78,7 +79,9 @@ export class Monitor {
   get p95() { return quantile(this.#times.values, 0.95); }
   get p50() { return quantile(this.#times.values, 0.5); }
 
-  /** The best step that may be taken: half way down the ladder when power is to be saved, the last one while the page is throttled. */
+  /**
+   * The best step that may be taken: half way down the ladder when power is to be saved, the last one while the page is throttled.
+   */
   get ceiling() {
     const last = this.#costs.length - 1;
     return this.#throttled ? last : this.#saver ? Math.ceil(last / 2) : 0;
@@ -103,7 +106,9 @@ export class Monitor {
   }
 
   /**
-   * A frame has come. @param {number} media seconds of media since the last one @param {number} shown frames shown since, at least 1
+   * A frame has come.
+   * @param {number} media seconds of media since the last one
+   * @param {number} shown frames shown since, at least 1
    * @param {number} gap ms since the last one
    */
   arrived(media, shown, gap) {

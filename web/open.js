@@ -15,7 +15,8 @@ import { ElementSource } from './source_element.js';
  */
 export async function openEngine(kind, options, { videoWidth, videoHeight }) {
   if (kind === 'webgpu')
-    return (await (await import('./engine_worker.js')).WorkerEngine.open(options)) ?? (await import('./engine_gpu.js')).GpuEngine.open(options);
+    return (await (await import('./engine_worker.js')).WorkerEngine.open(options)) ??
+      (await import('./engine_gpu.js')).GpuEngine.open(options);
   if (kind !== 'wasm') throw new TypeError(`no backend is called ${kind}`);
   const { WasmEngine } = await import('./engine_wasm.js'), why = WasmEngine.whyNot(videoWidth, videoHeight);
   if (why) throw new Error(why);
@@ -25,7 +26,8 @@ export async function openEngine(kind, options, { videoWidth, videoHeight }) {
 /**
  * Starts a source. Frames by WebCodecs that cannot be had, at once or later, are replaced by those of the element.
  * @param {string} mode @param {HTMLVideoElement} video
- * @param {{stale: () => boolean, take: (source: Source) => void, onframe: (frame: Frame) => void, onerror: (message: string) => void}} player
+ * @param {{stale: () => boolean, take: (source: Source) => void, onframe: (frame: Frame) => void, onerror: (message: string) =>
+ *   void}} player
  */
 export function openSource(mode, video, { stale, take, onframe, onerror }) {
   const element = () => {
@@ -47,7 +49,11 @@ export function openSource(mode, video, { stale, take, onframe, onerror }) {
   }).catch(instead);
 }
 
-/** Tells whether a battery is being used, where the browser says. @param {(saving: boolean) => void} tell @param {AbortSignal} signal */
+/**
+ * Tells whether a battery is being used, where the browser says.
+ * @param {(saving: boolean) => void} tell
+ * @param {AbortSignal} signal
+ */
 export function watchBattery(tell, signal) {
   const ask = /** @type {any} */ (navigator).getBattery;
   if (!ask) return;

@@ -47,7 +47,8 @@
  * @property {string} format
  * @property {number} version
  * @property {string} name
- * @property {{scale: number, before: string|null, ratio: number[], colour: string, macs: number, macs_per: string, layers: number}} network
+ * @property {{scale: number, before: string|null, ratio: number[], colour: string, macs: number, macs_per: string, layers: number}}
+ *   network
  * @property {{file?: string, base64?: string, bytes: number}} weights
  * @property {[string, string][]} external
  * @property {number} frame_bytes
@@ -105,17 +106,20 @@ export async function loadPlan(from, { fetch: fetcher = globalThis.fetch.bind(gl
   const inline = typeof from === 'object' && !(from instanceof URL);
   const base = inline ? undefined : new URL(String(from), globalThis.location?.href);
   const found = inline ? from : await get(/** @type {URL} */ (base), fetcher, 'json');
-  if (found.format !== 'framemill-web-plan' || found.version !== 1) throw new Error(`${base ?? 'plan'}: not a web plan of version 1`);
+  if (found.format !== 'framemill-web-plan' || found.version !== 1)
+    throw new Error(`${base ?? 'plan'}: not a web plan of version 1`);
   /** @type {Plan} */
   const plan = { ...found, forms: { ...found.forms } };
   const bytes = found.weights.base64 !== undefined ? fromBase64(found.weights.base64)
     : new Uint8Array(await get(new URL(found.weights.file, base), fetcher, 'arrayBuffer'));
-  if (bytes.byteLength !== found.weights.bytes) throw new Error(`${plan.name}: ${bytes.byteLength} bytes of weights, not ${found.weights.bytes}`);
+  if (bytes.byteLength !== found.weights.bytes)
+    throw new Error(`${plan.name}: ${bytes.byteLength} bytes of weights, not ${found.weights.bytes}`);
   plan.halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
   for (const [name, form] of Object.entries(plan.forms)) {
     /** @type {Promise<string>|undefined} */
     let text;
-    const read = () => (text ??= form.text !== undefined ? Promise.resolve(form.text) : get(new URL(String(form.shader), base), fetcher, 'text'));
+    const read = () => (text ??= form.text !== undefined ? Promise.resolve(form.text)
+      : get(new URL(String(form.shader), base), fetcher, 'text'));
     plan.forms[name] = Object.defineProperty({ ...form }, 'read', { value: read });
   }
   return plan;
@@ -132,7 +136,8 @@ export function sizesFor(plan, size) {
   const all = { ...size, outWidth: size.outWidth ?? size.width * scale, outHeight: size.outHeight ?? size.height * scale };
   for (const [from, to] of [[all.width, all.outWidth], [all.height, all.outHeight]]) {
     if (!Number.isInteger(from) || !Number.isInteger(to) || from < 1) throw new RangeError(`${from} to ${to} pixels: no size`);
-    if (to < from * ratio[0] || to > from * ratio[1]) throw new RangeError(`${plan.name} enlarges by ${ratio[0]} to ${ratio[1]}, not ${from} to ${to} pixels`);
+    if (to < from * ratio[0] || to > from * ratio[1])
+      throw new RangeError(`${plan.name} enlarges by ${ratio[0]} to ${ratio[1]}, not ${from} to ${to} pixels`);
   }
   return all;
 }
@@ -159,7 +164,8 @@ export function whyNot(device, plan, formName, size) {
     const groups = gridOf(d, all);
     needs.maxComputeWorkgroupsPerDimension = Math.max(needs.maxComputeWorkgroupsPerDimension ?? 0, ...groups);
   }
-  for (const [name, least] of Object.entries(needs)) if (!(limits[name] >= least)) return `${name} is ${limits[name]}, ${least} are needed`;
+  for (const [name, least] of Object.entries(needs))
+    if (!(limits[name] >= least)) return `${name} is ${limits[name]}, ${least} are needed`;
   return '';
 }
 
@@ -179,21 +185,25 @@ export async function createPipelines(device, plan, { form: formName = chooseFor
   if (source === 'external') {
     for (const [from, to] of plan.external) text = text.replaceAll(from, to);
     // An external texture has the size at which a video is displayed; with oblong pixels that is not the size of its frames.
-    text = text.replaceAll('textureLoad(source, p)', 'textureLoad(source, vec2<u32>((vec2<f32>(p) + 0.5) * vec2<f32>(textureDimensions(source)) / vec2<f32>(frame.in_size)))');
+    text = text.replaceAll('textureLoad(source, p)',
+      'textureLoad(source, vec2<u32>((vec2<f32>(p) + 0.5) * vec2<f32>(textureDimensions(source)) / vec2<f32>(frame.in_size)))');
   }
   const module = device.createShaderModule({ label: `${plan.name} ${formName}`, code: text });
   const bad = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error');
   if (bad.length) throw new Error(`${plan.name} ${formName}: line ${bad[0].lineNum}: ${bad[0].message}`);
   const numbers = form.weights_type === 'f16' ? plan.halves : Float32Array.from(plan.halves, halfToFloat);
-  const weights = device.createBuffer({ label: 'weights', size: Math.ceil(numbers.byteLength / 4) * 4, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM, mappedAtCreation: true });
+  const weights = device.createBuffer({ label: 'weights', size: Math.ceil(numbers.byteLength / 4) * 4,
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM, mappedAtCreation: true });
   new Uint8Array(weights.getMappedRange()).set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
   weights.unmap();
   /** @type {Map<string, Promise<GPUComputePipeline>>} */
   const made = new Map();
   for (const d of form.dispatches)
-    if (!made.has(d.entry)) made.set(d.entry, device.createComputePipelineAsync({ label: d.entry, layout: 'auto', compute: { module, entryPoint: d.entry } }));
+    if (!made.has(d.entry)) made.set(d.entry,
+      device.createComputePipelineAsync({ label: d.entry, layout: 'auto', compute: { module, entryPoint: d.entry } }));
   const pipelines = await Promise.all(form.dispatches.map((d) => /** @type {Promise<GPUComputePipeline>} */ (made.get(d.entry))));
-  return { plan, form, formName, source, weights, pipelines, numberBytes: numbers.BYTES_PER_ELEMENT, text, destroy: () => weights.destroy() };
+  return { plan, form, formName, source, weights, pipelines, numberBytes: numbers.BYTES_PER_ELEMENT, text,
+    destroy: () => weights.destroy() };
 }
 
 /** One size of a plan on a device. */
@@ -214,13 +224,16 @@ export class Runner {
     /** @type {Map<string, GPUBuffer>} */
     this.#buffers = new Map();
     for (const b of pipelines.form.buffers)
-      this.#buffers.set(b.name, device.createBuffer({ label: b.name, size: bufferBytes(b, this.size), usage: GPUBufferUsage.STORAGE }));
-    this.#frame = device.createBuffer({ label: 'frame', size: pipelines.plan.frame_bytes, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+      this.#buffers.set(b.name, device.createBuffer({ label: b.name, size: bufferBytes(b, this.size),
+        usage: GPUBufferUsage.STORAGE }));
+    this.#frame = device.createBuffer({ label: 'frame', size: pipelines.plan.frame_bytes,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
     this.setLuma(luma);
     // Groups that have neither source nor target never change; the others keep theirs as long as both stay.
     this.#groups = pipelines.form.dispatches.map((d) => {
       const fixed = !d.bindings.some((b) => b.kind === 'source' || b.kind === 'target');
-      return { d, grid: gridOf(d, this.size), fixed, group: fixed ? this.#bind(d) : null, source: /** @type {any} */ (null), target: /** @type {any} */ (null) };
+      return { d, grid: gridOf(d, this.size), fixed, group: fixed ? this.#bind(d) : null, source: /** @type {any} */ (null),
+        target: /** @type {any} */ (null) };
     });
   }
 
@@ -250,7 +263,8 @@ export class Runner {
       switch (b.kind) {
         case 'frame': return { buffer: this.#frame };
         case 'source': return source;
-        case 'weights': return { buffer: this.#p.weights, offset: /** @type {number} */ (b.offset) * size, size: /** @type {number} */ (b.count) * size };
+        case 'weights': return { buffer: this.#p.weights, offset: /** @type {number} */ (b.offset) * size,
+          size: /** @type {number} */ (b.count) * size };
         case 'buffer': return { buffer: this.#buffers.get(/** @type {string} */ (b.name)) };
         default: return target;
       }
@@ -311,9 +325,16 @@ export async function createRunner(device, plan, { form, source, luma, ...size }
   }
 }
 
-/** An RGBA picture as a texture to run on. @param {GPUDevice} device @param {Uint8Array} rgba @param {number} width @param {number} height */
+/**
+ * An RGBA picture as a texture to run on.
+ * @param {GPUDevice} device
+ * @param {Uint8Array} rgba
+ * @param {number} width
+ * @param {number} height
+ */
 export function pictureTexture(device, rgba, width, height) {
-  const texture = device.createTexture({ size: [width, height], format: 'rgba8unorm', usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST });
+  const texture = device.createTexture({ size: [width, height], format: 'rgba8unorm',
+    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST });
   device.queue.writeTexture({ texture }, /** @type {any} */ (rgba), { bytesPerRow: width * 4 }, [width, height]);
   return texture;
 }
@@ -324,7 +345,12 @@ export function resultTexture(device, width, height) {
   return device.createTexture({ size: [width, height], format: 'rgba8unorm', usage });
 }
 
-/** Reads a result back. @param {GPUDevice} device @param {GPUTexture} texture @returns {Promise<Uint8Array>} RGBA, rows without gaps */
+/**
+ * Reads a result back.
+ * @param {GPUDevice} device
+ * @param {GPUTexture} texture
+ * @returns {Promise<Uint8Array>} RGBA, rows without gaps
+ */
 export async function readTexture(device, texture) {
   const { width, height } = texture, pitch = Math.ceil(width / 64) * 256;
   const buffer = device.createBuffer({ size: pitch * height, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
@@ -341,14 +367,17 @@ export async function readTexture(device, texture) {
 /**
  * The golden tile: what the device makes of it, beside what the engine made.
  * @param {GPUDevice} device @param {Plan} plan @param {'f16'|'f32'} [form]
- * @param {Awaited<ReturnType<typeof createPipelines>>} [pipelines] to be tested; else some for textures are made. Those for external textures
+ * @param {Awaited<ReturnType<typeof createPipelines>>} [pipelines] to be tested; else some for textures are made. Those for
+ *   external textures
  *   get the tile as a VideoFrame, whose way through the browser's colours may cost one level more
- * @returns {Promise<{good: boolean, difference: number, tolerance: number, form: string}>} difference: the largest, in levels of 255
+ * @returns {Promise<{good: boolean, difference: number, tolerance: number, form: string}>} difference: the largest, in levels of
+ *   255
  */
 export async function selfTest(device, plan, form = chooseForm(device, plan), pipelines = undefined) {
   const g = plan.golden, wanted = fromBase64(g.output), rgba = fromBase64(g.input), video = pipelines?.source === 'external';
   const size = { width: g.width, height: g.height, outWidth: g.out_width, outHeight: g.out_height };
-  const runner = pipelines ? new Runner(device, pipelines, size, { luma: g.luma }) : await createRunner(device, plan, { ...size, form, luma: g.luma });
+  const runner = pipelines ? new Runner(device, pipelines, size, { luma: g.luma })
+    : await createRunner(device, plan, { ...size, form, luma: g.luma });
   const target = resultTexture(device, g.out_width, g.out_height);
   const frame = video ? new VideoFrame(rgba, { format: 'RGBX', codedWidth: g.width, codedHeight: g.height, timestamp: 0,
     colorSpace: { primaries: 'bt709', transfer: 'iec61966-2-1', matrix: 'rgb', fullRange: true } }) : null;

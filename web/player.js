@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The player: joins a source of frames, an engine that draws them and the canvas over the video, and decides at every moment whether the
-// canvas may be seen. Whatever is off, the plain video is what the viewer sees.
+// The player: joins a source of frames, an engine that draws them and the canvas over the video, and decides at every moment
+// whether the canvas may be seen. Whatever is off, the plain video is what the viewer sees.
 import { FrameLoop } from './loop.js';
 import { costOf, firstRung, ladderOf } from './models.js';
 import { Monitor } from './monitor.js';
@@ -11,8 +11,10 @@ import { gather, Overlay } from './stats.js';
 /**
  * @typedef {import('./renderer.js').Frame} Frame
  * @typedef {'starting'|'running'|'paused'|'passthrough'} State
- * @typedef {import('./engine_worker.js').WorkerEngine|import('./engine_gpu.js').GpuEngine|import('./engine_wasm.js').WasmEngine} Engine
- * @typedef {{start: (onframe: (frame: Frame) => void) => void, stop: () => void, wants: string, shown?: number, again?: () => void}} Source
+ * @typedef {import('./engine_worker.js').WorkerEngine|import('./engine_gpu.js').GpuEngine|import('./engine_wasm.js').WasmEngine}
+ *   Engine
+ * @typedef {{start: (onframe: (frame: Frame) => void) => void, stop: () => void, wants: string, shown?: number, again?: () =>
+ *   void}} Source
  * @typedef {import('./index.js').Options} Options
  * @typedef {import('./index.js').Faults} Faults
  */
@@ -21,7 +23,8 @@ const LOSSES = 4, LOSS_WINDOW = 60000;
 
 export class Player extends EventTarget {
   #video; #options; #ladder; #monitor; #screen; #overlay = /** @type {Overlay|null} */ (null);
-  #engine = /** @type {Engine|null} */ (null); #source = /** @type {Source|null} */ (null); #state = /** @type {State} */ ('starting'); #reason = '';
+  #engine = /** @type {Engine|null} */ (null); #source = /** @type {Source|null} */ (null);
+  #state = /** @type {State} */ ('starting'); #reason = '';
   #turn = 0; #gone = false; #stop = new AbortController(); #timer = 0; #retry = 0; #again = 0;
   // why the plain video is shown: for good, because of this medium
   #final = ''; #mediaWhy = ''; #trusted = false; #changing = false; #losses = /** @type {number[]} */ ([]);
@@ -87,17 +90,20 @@ export class Player extends EventTarget {
 
   #listen() {
     const video = this.#video, page = video.ownerDocument, { signal } = this.#stop;
-    const on = (/** @type {EventTarget} */ at, /** @type {string} */ name, /** @type {(event: any) => void} */ f) => at.addEventListener(name, f, { signal });
+    const on = (/** @type {EventTarget} */ at, /** @type {string} */ name, /** @type {(event: any) => void} */ f) =>
+      at.addEventListener(name, f, { signal });
     on(video, 'encrypted', () => this.#refuseMedia('the video is protected (DRM)'));
     on(video, 'emptied', () => this.#newMedia());
-    for (const name of ['play', 'pause', 'ended', 'enterpictureinpicture', 'leavepictureinpicture']) on(video, name, () => { this.#settle(); this.#redraw(); });
+    for (const name of ['play', 'pause', 'ended', 'enterpictureinpicture', 'leavepictureinpicture'])
+      on(video, name, () => { this.#settle(); this.#redraw(); });
     on(video, 'ratechange', () => this.#monitor.setRate(video.playbackRate));
     on(video, 'seeked', () => this.#loop.interrupted());
     on(page, 'visibilitychange', () => {
       this.#loop.interrupted();
       if (!page.hidden) this.#redraw();
     });
-    if ((this.#options.battery ?? 'auto') === 'auto') watchBattery((on) => { this.#saver = on; this.#monitor.setSaver(on); }, signal);
+    if ((this.#options.battery ?? 'auto') === 'auto')
+      watchBattery((on) => { this.#saver = on; this.#monitor.setSaver(on); }, signal);
   }
 
   /** @param {string} name @param {object} detail */
@@ -137,7 +143,8 @@ export class Player extends EventTarget {
   async #hasSize() {
     const video = this.#video, { signal } = this.#stop;
     if (!video.videoWidth) await new Promise((done) => {
-      for (const name of ['loadedmetadata', 'resize', 'loadeddata']) video.addEventListener(name, () => { if (video.videoWidth) done(undefined); }, { signal });
+      for (const name of ['loadedmetadata', 'resize', 'loadeddata'])
+        video.addEventListener(name, () => { if (video.videoWidth) done(undefined); }, { signal });
       signal.addEventListener('abort', done, { once: true });
     });
   }
@@ -145,9 +152,12 @@ export class Player extends EventTarget {
   /** @param {string} kind @param {() => boolean} stale */
   async #open(kind, stale) {
     const { power, fetch, wasm } = this.#options, video = this.#video, turn = this.#turn;
-    const mine = (/** @type {(...a: any[]) => void} */ f) => (/** @type {any[]} */ ...a) => { if (turn === this.#turn && !this.#gone) f(...a); };
-    const common = { canvas: this.#screen.canvas, fetch, onlost: mine((reason) => this.#lost(reason)), ontimes: mine((t) => this.#loop.took(t)),
-      onverdict: mine((fault, tag) => { if (tag === this.#loop.epoch) this.#judged(fault); }), onfault: mine((fault) => this.#fault(fault)) };
+    const mine = (/** @type {(...a: any[]) => void} */ f) =>
+      (/** @type {any[]} */ ...a) => { if (turn === this.#turn && !this.#gone) f(...a); };
+    const common = { canvas: this.#screen.canvas, fetch, onlost: mine((reason) => this.#lost(reason)),
+      ontimes: mine((t) => this.#loop.took(t)),
+      onverdict: mine((fault, tag) => { if (tag === this.#loop.epoch) this.#judged(fault); }),
+        onfault: mine((fault) => this.#fault(fault)) };
     const engine = await openEngine(kind, { ...common, power, ...wasm }, video);
     if (stale()) return engine.destroy();
     this.#engine = this.#loop.engine = engine;
@@ -203,7 +213,7 @@ export class Player extends EventTarget {
     this.#settle();
   }
 
-  // ---- what can go wrong ----------------------------------------------------------------------------------------------------------
+  // ---- what can go wrong --------------------------------------------------------------------------------------------------------
 
   /** @param {string} reason */
   #lost(reason) {
@@ -267,7 +277,8 @@ export class Player extends EventTarget {
   /** The state that follows from all that is known. */
   #settle() {
     if (this.#gone) return;
-    const reason = this.#final || this.#mediaWhy || this.#loop.colourWhy || this.#screen.whyNot || this.#doubt || (this.#engine && this.#monitor.passThrough ? 'too slow' : '');
+    const reason = this.#final || this.#mediaWhy || this.#loop.colourWhy || this.#screen.whyNot || this.#doubt ||
+      (this.#engine && this.#monitor.passThrough ? 'too slow' : '');
     const waiting = !this.#engine || !this.#trusted;
     const state = reason ? 'passthrough' : waiting ? 'starting' : this.#video.paused || this.#video.ended ? 'paused' : 'running';
     const before = this.#state, said = this.#reason;
@@ -283,15 +294,17 @@ export class Player extends EventTarget {
     if (reason && reason !== said) this.#tell('fallback', { reason });
   }
 
-  // ---- the ladder -----------------------------------------------------------------------------------------------------------------
+  // ---- the ladder ---------------------------------------------------------------------------------------------------------------
 
   /** Draws by a step of the ladder, if it can be. @param {number} step */
   async #use(step) {
-    const engine = /** @type {Engine} */ (this.#engine), rung = this.#ladder[step], monitor = this.#monitor, known = this.#loop.size;
+    const engine = /** @type {Engine} */ (this.#engine), rung = this.#ladder[step], monitor = this.#monitor,
+      known = this.#loop.size;
     const size = known.width ? known : { width: this.#video.videoWidth, height: this.#video.videoHeight };
     try {
       const ready = await engine.prepare(rung);
-      const why = ready ? await engine.whyNot(/** @type {any} */ (ready), { ...size, ...this.#loop.outSize(ready.plan, { ...size, rotation: 0 }, false) }) : '';
+      const why = ready ? await engine.whyNot(/** @type {any} */ (ready),
+        { ...size, ...this.#loop.outSize(ready.plan, { ...size, rotation: 0 }, false) }) : '';
       if (why) throw new Error(`${rung.name}: ${why}`);
       const plan = await engine.use(rung);
       if (plan) monitor.setCost(step, this.#costOf(plan));
@@ -339,10 +352,11 @@ export class Player extends EventTarget {
   #prepareNext() {
     const step = this.#monitor.step + 1, monitor = this.#monitor;
     if (step < this.#ladder.length)
-      this.#engine?.prepare(this.#ladder[step]).then((ready) => { if (ready) monitor.setCost(step, this.#costOf(ready.plan)); }, () => monitor.setCost(step, Infinity));
+      this.#engine?.prepare(this.#ladder[step]).then((ready) => { if (ready) monitor.setCost(step, this.#costOf(ready.plan)); },
+        () => monitor.setCost(step, Infinity));
   }
 
-  // ---- frames ---------------------------------------------------------------------------------------------------------------------
+  // ---- frames -------------------------------------------------------------------------------------------------------------------
 
   #viewChanged() {
     if (!this.#loop) return; // while it is made
@@ -393,7 +407,7 @@ export class Player extends EventTarget {
     } else this.#prepareNext();
   }
 
-  // ---- what the page sees -----------------------------------------------------------------------------------------------------------
+  // ---- what the page sees -------------------------------------------------------------------------------------------------------
 
   #second() {
     this.#loop.second();

@@ -45,22 +45,26 @@ const SLOTS = 4;
 export const IN_FLIGHT = 2;
 
 export class Renderer {
-  #device; #canvas; #context; #format; #listen; #blit; #check; #sampler; #blitData = new Float32Array(8); #blitBuffer; #blitKey = ''; #colorSpace = '';
+  #device; #canvas; #context; #format; #listen; #blit; #check; #sampler; #blitData = new Float32Array(8); #blitBuffer;
+  #blitKey = ''; #colorSpace = '';
   #pipelines = /** @type {Pipelines|null} */ (null); #made = /** @type {Map<string, Promise<Pipelines>>} */ (new Map());
-  #runner = /** @type {Runner|null} */ (null); #target = /** @type {GPUTexture|null} */ (null); #view = /** @type {GPUTextureView|null} */ (null); #luma = '';
+  #runner = /** @type {Runner|null} */ (null); #target = /** @type {GPUTexture|null} */ (null);
+  #view = /** @type {GPUTextureView|null} */ (null); #luma = '';
   // Browsers that cannot import frames copy them.
   #external; #copy = /** @type {GPUTexture|null} */ (null);
   #blitGroup = /** @type {GPUBindGroup|null} */ (null); #flying = 0; #gone = false; #sums; #queries; #slots;
 
   /**
-   * @param {{device: GPUDevice, canvas: HTMLCanvasElement|OffscreenCanvas, plan?: Plan, form?: 'f16'|'f32', timestamps?: boolean} & Listeners} options
+   * @param {{device: GPUDevice, canvas: HTMLCanvasElement|OffscreenCanvas, plan?: Plan, form?: 'f16'|'f32', timestamps?: boolean} &
+   *   Listeners} options
    */
   static async create({ device, canvas, plan, form, timestamps = device.features.has('timestamp-query'), ...listeners }) {
     const format = navigator.gpu.getPreferredCanvasFormat();
     const blitModule = device.createShaderModule({ label: 'blit', code: BLIT }), external = 'importExternalTexture' in device;
     const checkModule = device.createShaderModule({ label: 'check', code: external ? CHECK : checkOfTexture() });
     const [blit, check] = await Promise.all([
-      device.createRenderPipelineAsync({ layout: 'auto', vertex: { module: blitModule }, fragment: { module: blitModule, targets: [{ format }] } }),
+      device.createRenderPipelineAsync({ layout: 'auto', vertex: { module: blitModule },
+        fragment: { module: blitModule, targets: [{ format }] } }),
       device.createComputePipelineAsync({ layout: 'auto', compute: { module: checkModule, entryPoint: 'check' } })]);
     const renderer = new Renderer(device, canvas, format, blit, check, timestamps, listeners);
     if (plan) await renderer.setPlan(plan, form);
@@ -68,7 +72,10 @@ export class Renderer {
   }
 
   /**
-   * @param {GPUDevice} device @param {HTMLCanvasElement|OffscreenCanvas} canvas @param {GPUTextureFormat} format @param {GPURenderPipeline} blit
+   * @param {GPUDevice} device
+   * @param {HTMLCanvasElement|OffscreenCanvas} canvas
+   * @param {GPUTextureFormat} format
+   * @param {GPURenderPipeline} blit
    * @param {GPUComputePipeline} check @param {boolean} timestamps @param {Listeners} listeners
    */
   constructor(device, canvas, format, blit, check, timestamps, listeners) {
@@ -84,11 +91,13 @@ export class Renderer {
     this.#context = /** @type {GPUCanvasContext} */ (context);
     this.#sampler = device.createSampler({ magFilter: 'linear', minFilter: 'linear' });
     this.#blitBuffer = device.createBuffer({ label: 'blit', size: 32, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-    this.#sums = device.createBuffer({ label: 'sums', size: 16, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC });
+    this.#sums = device.createBuffer({ label: 'sums', size: 16,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC });
     this.#queries = timestamps ? device.createQuerySet({ type: 'timestamp', count: 4 * SLOTS }) : null;
     // What is read back later: four timestamps and four sums.
     this.#slots = Array.from({ length: SLOTS }, (_, i) => ({ busy: false, first: 4 * i,
-      resolved: timestamps ? device.createBuffer({ size: 256, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC }) : null,
+      resolved: timestamps ? device.createBuffer({ size: 256, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC })
+        : null,
       read: device.createBuffer({ size: 48, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }) }));
   }
 
@@ -137,7 +146,8 @@ export class Renderer {
         this.#blitGroup = this.#device.createBindGroup({ layout: this.#blit.getBindGroupLayout(0),
           entries: [{ binding: 0, resource: { buffer: this.#blitBuffer } }, { binding: 1, resource: this.#view }] });
       } finally {
-        this.#device.popErrorScope().then((e) => { if (e && !this.#gone) this.#listen.onfault?.('the GPU has too little memory'); }, () => {});
+        this.#device.popErrorScope().then((e) => { if (e && !this.#gone) this.#listen.onfault?.('the GPU has too little memory'); },
+          () => {});
       }
       this.#luma = luma.join();
     } else if (this.#luma !== luma.join()) {
@@ -167,12 +177,14 @@ export class Renderer {
   /** @param {string} colorSpace */
   #configure(colorSpace) {
     if (colorSpace === this.#colorSpace) return;
-    this.#context.configure({ device: this.#device, format: this.#format, alphaMode: 'opaque', colorSpace: /** @type {any} */ (colorSpace) });
+    this.#context.configure({ device: this.#device, format: this.#format, alphaMode: 'opaque',
+      colorSpace: /** @type {any} */ (colorSpace) });
     this.#colorSpace = colorSpace;
   }
 
   /**
-   * Draws a frame, unless the GPU is behind. Throws what the import says (a video of another origin, for one); the frame stays the caller's.
+   * Draws a frame, unless the GPU is behind. Throws what the import says (a video of another origin, for one); the frame stays the
+   * caller's.
    * @param {Frame} frame @param {Drawing} [drawing]
    * @returns {{submitted: boolean}}
    */
@@ -180,14 +192,17 @@ export class Renderer {
     if (!this.free) return { submitted: false };
     const { colorSpace = 'srgb', check = 0, black = false } = drawing;
     if (black) this.#dropRunner(); // a new texture is all zeros
-    const runner = this.#runnerFor(frame, drawing), view = drawing.view ?? { ...this.#whole(), crop: [0, 0, 1, 1], fullWidth: 0, fullHeight: 0 };
+    const runner = this.#runnerFor(frame, drawing),
+      view = drawing.view ?? { ...this.#whole(), crop: [0, 0, 1, 1], fullWidth: 0, fullHeight: 0 };
     this.#resize(view);
     this.#configure(colorSpace);
-    const source = this.#external ? this.#device.importExternalTexture({ source: frame.image, colorSpace }) : this.#copyOf(frame, colorSpace);
+    const source = this.#external ? this.#device.importExternalTexture({ source: frame.image, colorSpace })
+      : this.#copyOf(frame, colorSpace);
     this.#setView(view, (frame.rotation / 90) & 3);
     const encoder = this.#device.createCommandEncoder(), slot = this.#slots.find((s) => !s.busy), queries = slot && this.#queries;
     /** @param {number} at */
-    const times = (at) => queries ? { querySet: queries, beginningOfPassWriteIndex: slot.first + at, endOfPassWriteIndex: slot.first + at + 1 } : undefined;
+    const times = (at) => queries ? { querySet: queries, beginningOfPassWriteIndex: slot.first + at,
+      endOfPassWriteIndex: slot.first + at + 1 } : undefined;
     if (!black) runner.encode(encoder, source, /** @type {GPUTextureView} */ (this.#view), times(0));
     const pass = encoder.beginRenderPass({ timestampWrites: times(2),
       colorAttachments: [{ view: this.#context.getCurrentTexture().createView(), loadOp: 'clear', storeOp: 'store' }] });
@@ -208,7 +223,8 @@ export class Renderer {
       this.#listen.ondone?.();
     };
     this.#device.queue.onSubmittedWorkDone().then(() => {
-      if (!queries && !this.#gone) this.#listen.ontimes?.({ total: performance.now() - start, network: NaN, blit: NaN, exact: false });
+      if (!queries && !this.#gone) this.#listen.ontimes?.({ total: performance.now() - start, network: NaN, blit: NaN,
+        exact: false });
       done();
     }, done);
     if (slot && (queries || check)) this.#read(slot, !!queries, check);
@@ -249,7 +265,8 @@ export class Renderer {
     slot.busy = true;
     slot.read.mapAsync(GPUMapMode.READ).then(() => {
       const data = slot.read.getMappedRange(), [a, b, c, d] = new BigUint64Array(data, 0, 4), sums = new Uint32Array(data, 32, 4);
-      const fault = checked ? judge(sums) : '', ms = (/** @type {bigint} */ from, /** @type {bigint} */ to) => (to > from ? Number(to - from) / 1e6 : 0);
+      const fault = checked ? judge(sums) : '',
+        ms = (/** @type {bigint} */ from, /** @type {bigint} */ to) => (to > from ? Number(to - from) / 1e6 : 0);
       const times = { total: ms(a || c, d), network: ms(a, b), blit: ms(c, d), exact: true };
       slot.read.unmap();
       slot.busy = false;
@@ -286,15 +303,19 @@ const kept = new WeakMap();
  * @param {{outWidth?: number, outHeight?: number, luma?: number[], form?: 'f16'|'f32'}} [options] luma: BT.601's, as for pictures
  * @returns {Promise<GPUTexture>}
  */
-export async function processImage(device, plan, image, { outWidth, outHeight, luma = LUMA.bt601, form = chooseForm(device, plan) } = {}) {
-  const any = /** @type {any} */ (image), width = any.displayWidth ?? any.naturalWidth ?? any.width, height = any.displayHeight ?? any.naturalHeight ?? any.height;
+export async function processImage(device, plan, image,
+  { outWidth, outHeight, luma = LUMA.bt601, form = chooseForm(device, plan) } = {}) {
+  const any = /** @type {any} */ (image), width = any.displayWidth ?? any.naturalWidth ?? any.width,
+    height = any.displayHeight ?? any.naturalHeight ?? any.height;
   const size = { width, height, outWidth, outHeight }, why = whyNot(device, plan, form, size);
   if (why) throw new Error(`${plan.name}: ${why}`);
   const all = kept.get(device) ?? kept.set(device, new Map()).get(device), key = `${plan.name} ${form} ${plan.halves.length}`;
-  const known = /** @type {Map<string, Promise<Pipelines>>} */ (all), made = known.get(key) ?? createPipelines(device, plan, { form });
+  const known = /** @type {Map<string, Promise<Pipelines>>} */ (all),
+    made = known.get(key) ?? createPipelines(device, plan, { form });
   known.set(key, made);
   made.catch(() => known.delete(key));
-  const own = typeof any.createView !== 'function', usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
+  const own = typeof any.createView !== 'function',
+    usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
   const pipelines = await made, source = own ? device.createTexture({ size: [width, height], format: 'rgba8unorm', usage }) : any;
   /** @type {Runner|undefined} */
   let runner;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The canvas over the video: where it is, how many pixels it has, which part of the picture it shows. It lies exactly on the picture that
-// object-fit leaves of the video's box, goes along into fullscreen and other windows, and is out of the way of clicks.
+// The canvas over the video: where it is, how many pixels it has, which part of the picture it shows. It lies exactly on the
+// picture that object-fit leaves of the video's box, goes along into fullscreen and other windows, and is out of the way of clicks.
 
 /**
  * @typedef {object} Rect
@@ -26,7 +26,12 @@ export function positionOf(text, left) {
 
 /**
  * Where the picture lies in the video's content box.
- * @param {number} boxW @param {number} boxH @param {number} width of the video @param {number} height @param {string} fit object-fit @param {string} at object-position
+ * @param {number} boxW
+ * @param {number} boxH
+ * @param {number} width of the video
+ * @param {number} height
+ * @param {string} fit object-fit
+ * @param {string} at object-position
  * @returns {Rect}
  */
 export function fitRect(boxW, boxH, width, height, fit = 'contain', at = '50% 50%') {
@@ -39,17 +44,23 @@ export function fitRect(boxW, boxH, width, height, fit = 'contain', at = '50% 50
 
 /**
  * The part of the picture that is in the box, as a rectangle of the page and as a view.
- * @param {Rect} picture from fitRect @param {number} boxW @param {number} boxH @param {number} ratio device pixels per CSS pixel @param {number} most pixels on an axis
+ * @param {Rect} picture from fitRect
+ * @param {number} boxW
+ * @param {number} boxH
+ * @param {number} ratio device pixels per CSS pixel
+ * @param {number} most pixels on an axis
  * @returns {{rect: Rect, view: View}|null} null: nothing to be seen
  */
 export function viewOf(picture, boxW, boxH, ratio, most) {
-  const l = Math.max(0, picture.x), t = Math.max(0, picture.y), r = Math.min(boxW, picture.x + picture.w), b = Math.min(boxH, picture.y + picture.h);
+  const l = Math.max(0, picture.x), t = Math.max(0, picture.y), r = Math.min(boxW, picture.x + picture.w),
+    b = Math.min(boxH, picture.y + picture.h);
   if (!(r - l > 0 && b - t > 0)) return null;
   const dense = Math.min(ratio, most / (r - l), most / (b - t));
   const pixels = (/** @type {number} */ v) => Math.max(1, Math.round(v * dense));
   return { rect: { x: l, y: t, w: r - l, h: b - t },
     view: { width: pixels(r - l), height: pixels(b - t), fullWidth: pixels(picture.w), fullHeight: pixels(picture.h),
-      crop: [(l - picture.x) / picture.w, (t - picture.y) / picture.h, (r - picture.x) / picture.w, (b - picture.y) / picture.h] } };
+      crop: [(l - picture.x) / picture.w, (t - picture.y) / picture.h, (r - picture.x) / picture.w,
+        (b - picture.y) / picture.h] } };
 }
 
 /** How high the browser's own controls may be. */
@@ -57,10 +68,15 @@ const CONTROLS = 84;
 const COPIED = ['transform', 'rotate', 'scale', 'translate', 'opacity', 'filter', 'borderRadius', 'mixBlendMode', 'zIndex'];
 
 export class Screen {
-  #video; #onchange; #most; #shown = false; #compare = /** @type {number|null} */ (null); #last = ''; #styleAt = -1e9; #pointerAt = -1e9; #timer = 0;
+  #video; #onchange; #most; #shown = false; #compare = /** @type {number|null} */ (null); #last = ''; #styleAt = -1e9;
+  #pointerAt = -1e9; #timer = 0;
   #watch = /** @type {ResizeObserver|null} */ (null); #stop = new AbortController(); #gone = false;
 
-  /** @param {HTMLVideoElement} video @param {() => void} onchange the view is another one @param {number} [most] pixels of the canvas on an axis */
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {() => void} onchange the view is another one
+   * @param {number} [most] pixels of the canvas on an axis
+   */
   constructor(video, onchange, most = 8192) {
     this.#video = video;
     this.#onchange = onchange;
@@ -80,12 +96,16 @@ export class Screen {
     this.look(true);
   }
 
-  /** A fresh canvas: one that was drawn on in one way cannot be used in another, nor by another device. @returns {HTMLCanvasElement} */
+  /**
+   * A fresh canvas: one that was drawn on in one way cannot be used in another, nor by another device.
+   * @returns {HTMLCanvasElement}
+   */
   renew() {
     const old = this.canvas, canvas = this.#video.ownerDocument.createElement('canvas');
     canvas.className = 'framemill';
     canvas.setAttribute('aria-hidden', 'true');
-    Object.assign(canvas.style, { position: 'absolute', pointerEvents: 'none', margin: '0', padding: '0', border: '0', maxWidth: 'none', maxHeight: 'none', inset: 'auto',
+    Object.assign(canvas.style, { position: 'absolute', pointerEvents: 'none', margin: '0', padding: '0', border: '0',
+      maxWidth: 'none', maxHeight: 'none', inset: 'auto',
       background: 'none', overflow: 'hidden', visibility: 'hidden', boxSizing: 'border-box' });
     this.canvas = canvas;
     this.#shown = false;
@@ -104,7 +124,8 @@ export class Screen {
     return this.view || !this.#video.videoWidth ? '' : 'not on the page'; // without a size: another medium is on its way
   }
 
-  // Beside the video, so that it moves with it. A video that is fullscreen by itself lies in the top layer: a popover comes above it.
+  // Beside the video, so that it moves with it. A video that is fullscreen by itself lies in the top layer: a popover comes above
+  // it.
   #place() {
     const { canvas } = this, video = this.#video;
     if (this.#gone || !video.parentNode) return;
@@ -123,24 +144,30 @@ export class Screen {
   }
 
   /**
-   * Looks where the video is; cheap when nothing has changed. To be called with every frame, since boxes also move without a resize.
+   * Looks where the video is; cheap when nothing has changed. To be called with every frame, since boxes also move without a
+   * resize.
    * @param {boolean} [thorough] styles too
    */
   look(thorough = false) {
     const video = this.#video, now = performance.now();
     if (this.#gone) return;
     if (this.canvas.previousSibling !== video) this.#place();
-    const fixed = this.canvas.style.position === 'fixed', ratio = (video.ownerDocument.defaultView ?? globalThis).devicePixelRatio || 1;
+    const fixed = this.canvas.style.position === 'fixed',
+      ratio = (video.ownerDocument.defaultView ?? globalThis).devicePixelRatio || 1;
     const { offsetLeft, offsetTop, offsetWidth, offsetHeight, clientLeft, clientTop, videoWidth, videoHeight } = video;
     const key = `${offsetLeft} ${offsetTop} ${offsetWidth} ${offsetHeight} ${videoWidth} ${videoHeight} ${ratio} ${fixed}`;
     if (key === this.#last && !thorough && now - this.#styleAt < 500) return;
     this.#last = key;
     this.#styleAt = now;
-    const style = (video.ownerDocument.defaultView ?? globalThis).getComputedStyle(video), px = (/** @type {string} */ v) => Number.parseFloat(v) || 0;
-    const left = (fixed ? 0 : offsetLeft) + clientLeft + px(style.paddingLeft), top = (fixed ? 0 : offsetTop) + clientTop + px(style.paddingTop);
-    const boxW = video.clientWidth - px(style.paddingLeft) - px(style.paddingRight), boxH = video.clientHeight - px(style.paddingTop) - px(style.paddingBottom);
+    const style = (video.ownerDocument.defaultView ?? globalThis).getComputedStyle(video),
+      px = (/** @type {string} */ v) => Number.parseFloat(v) || 0;
+    const left = (fixed ? 0 : offsetLeft) + clientLeft + px(style.paddingLeft),
+      top = (fixed ? 0 : offsetTop) + clientTop + px(style.paddingTop);
+    const boxW = video.clientWidth - px(style.paddingLeft) - px(style.paddingRight),
+      boxH = video.clientHeight - px(style.paddingTop) - px(style.paddingBottom);
     const found = videoWidth && boxW > 0 && boxH > 0
-      ? viewOf(fitRect(boxW, boxH, videoWidth, videoHeight, style.objectFit, style.objectPosition), boxW, boxH, ratio, this.#most) : null;
+      ? viewOf(fitRect(boxW, boxH, videoWidth, videoHeight, style.objectFit, style.objectPosition), boxW, boxH, ratio, this.#most)
+        : null;
     const own = this.canvas.style;
     if (found) {
       const { x, y, w, h } = found.rect;
@@ -150,7 +177,9 @@ export class Screen {
       for (const name of COPIED) /** @type {any} */ (own)[name] = /** @type {any} */ (style)[name];
     }
     own.display = style.display === 'none' ? 'none' : 'block';
-    if (found && style.transform === 'none') this.#mend(left + found.rect.x, top + found.rect.y, left + found.rect.x - (fixed ? 0 : offsetLeft), top + found.rect.y - (fixed ? 0 : offsetTop));
+    if (found && style.transform === 'none')
+      this.#mend(left + found.rect.x, top + found.rect.y, left + found.rect.x - (fixed ? 0 : offsetLeft),
+      top + found.rect.y - (fixed ? 0 : offsetTop));
     own.visibility = this.#shown && found ? style.visibility : 'hidden';
     this.#clip();
     const before = JSON.stringify(this.view);
@@ -159,9 +188,15 @@ export class Screen {
   }
 
   // offsetLeft is rounded, and its origin need not be that of positions (tables): what is still amiss is added.
-  /** @param {number} left @param {number} top where the canvas was put @param {number} dx from the video's corner @param {number} dy */
+  /**
+   * @param {number} left
+   * @param {number} top where the canvas was put
+   * @param {number} dx from the video's corner
+   * @param {number} dy
+   */
   #mend(left, top, dx, dy) {
-    const is = this.canvas.getBoundingClientRect(), video = this.#video.getBoundingClientRect(), scale = video.width / this.#video.offsetWidth || 1;
+    const is = this.canvas.getBoundingClientRect(), video = this.#video.getBoundingClientRect(),
+      scale = video.width / this.#video.offsetWidth || 1;
     const x = (video.left - is.left) / scale + dx, y = (video.top - is.top) / scale + dy;
     if (Math.abs(x) > 0.01) this.canvas.style.left = `${left + x}px`;
     if (Math.abs(y) > 0.01) this.canvas.style.top = `${top + y}px`;
@@ -186,9 +221,11 @@ export class Screen {
 
   // The browser's own controls are part of the video, below us: as long as they can be seen the canvas leaves their strip free.
   #clip() {
-    const video = this.#video, rest = 3000 - (performance.now() - this.#pointerAt), controls = video.controls && (video.paused || rest > 0);
+    const video = this.#video, rest = 3000 - (performance.now() - this.#pointerAt),
+      controls = video.controls && (video.paused || rest > 0);
     const left = this.#compare ? `${(this.#compare * 100).toFixed(3)}%` : '0';
-    this.canvas.style.clipPath = controls || left !== '0' ? `inset(0 0 ${controls ? `min(40%, ${CONTROLS}px)` : '0'} ${left})` : 'none';
+    this.canvas.style.clipPath = controls || left !== '0'
+      ? `inset(0 0 ${controls ? `min(40%, ${CONTROLS}px)` : '0'} ${left})` : 'none';
     if (controls && rest > 0 && !this.#timer)
       this.#timer = /** @type {any} */ (setTimeout(() => { this.#timer = 0; if (!this.#gone) this.#clip(); }, rest + 50));
   }

@@ -2,7 +2,8 @@
 // The two shaders that are no network: the last step to the canvas, and the look whether a result can be right.
 
 /**
- * Result to canvas: the part that is to be seen, turned, at any scale. Catmull-Rom, made as wide as the pixels of the canvas when it has fewer
+ * Result to canvas: the part that is to be seen, turned, at any scale. Catmull-Rom, made as wide as the pixels of the canvas when
+ * it has fewer
  * than the result; where both have the same the pixel itself is taken.
  */
 export const BLIT = `
@@ -56,7 +57,8 @@ fn weight(x: f32) -> f32 {
 export const CHECK_POINTS = 4096;
 
 /**
- * Brightness of result and source at 64 x 64 points: sums, the sum of differences, points that are black though the source is not. What is
+ * Brightness of result and source at 64 x 64 points: sums, the sum of differences, points that are black though the source is not.
+ * What is
  * no number counts as black. Sums in 1/1024.
  */
 export const CHECK = `

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Frames of a <video> as it shows them, by requestVideoFrameCallback (where there is none, by animation frames and the clock of the video).
+// Frames of a <video> as it shows them, by requestVideoFrameCallback (where there is none, by animation frames and the clock of the
+// video).
 
 /** @typedef {import('./renderer.js').Frame} Frame */
 
@@ -9,8 +10,10 @@ const LOOK = 2000;
 export class ElementSource {
   /** @type {'element'} */
   wants = 'element';
-  #video; #handle = 0; #onframe = /** @type {((frame: Frame) => void)|null} */ (null); #stop = /** @type {AbortController|null} */ (null); #byClock;
-  #looked = -1e9; #space = /** @type {import('./colour.js').Space|null} */ (null); #turned = false; #size = ''; #timer = 0; #last = 0; #coded = [0, 0];
+  #video; #handle = 0; #onframe = /** @type {((frame: Frame) => void)|null} */ (null);
+  #stop = /** @type {AbortController|null} */ (null); #byClock;
+  #looked = -1e9; #space = /** @type {import('./colour.js').Space|null} */ (null); #turned = false; #size = ''; #timer = 0;
+  #last = 0; #coded = [0, 0];
   /** Frames that the video has shown, as far as the browser says. */
   shown = 0;
 
@@ -73,19 +76,22 @@ export class ElementSource {
 
   /** @param {number} due @param {number} time */
   #give(due, time) {
-    const video = this.#video, now = performance.now(), { videoWidth, videoHeight } = video, size = `${videoWidth} ${videoHeight} ${this.#coded}`;
+    const video = this.#video, now = performance.now(), { videoWidth, videoHeight } = video,
+      size = `${videoWidth} ${videoHeight} ${this.#coded}`;
     if (!videoWidth || !this.#onframe) return;
     if (now - this.#looked > LOOK || size !== this.#size) {
       this.#looked = now;
       this.#size = size;
       this.#look();
     }
-    // The browser turns the picture, and stretches it where pixels are oblong; the network shall have the frame's own pixels. Chromium also
-    // takes another way for stretched frames, with other colours.
+    // The browser turns the picture, and stretches it where pixels are oblong; the network shall have the frame's own pixels.
+    // Chromium also takes another way for stretched frames, with other colours.
     const [w, h] = this.#turned ? [this.#coded[1], this.#coded[0]] : this.#coded;
-    const width = w || videoWidth, height = h || videoHeight, oblong = (width !== videoWidth || height !== videoHeight) && typeof VideoFrame !== 'undefined';
+    const width = w || videoWidth, height = h || videoHeight,
+      oblong = (width !== videoWidth || height !== videoHeight) && typeof VideoFrame !== 'undefined';
     const square = oblong ? this.#square() : null;
-    this.#onframe({ image: square ?? video, width, height, colorSpace: this.#space, rotation: 0, time, due, close: () => square?.close() });
+    this.#onframe({ image: square ?? video, width, height, colorSpace: this.#space, rotation: 0, time, due,
+      close: () => square?.close() });
   }
 
   /** The frame with as many pixels as it has; null: cannot be had. */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The C engine on the CPU, for pages without WebGPU: web/dist/engine.wasm, one instance in each of some workers. A picture is cut into
-// bands of rows with the rows around them that the network reads; the engine's parts are bit for bit those of the whole, so the number
-// of workers changes nothing but the time. Nothing here waits on the page's thread.
+// The C engine on the CPU, for pages without WebGPU: web/dist/engine.wasm, one instance in each of some workers. A picture is cut
+// into bands of rows with the rows around them that the network reads; the engine's parts are bit for bit those of the whole, so
+// the number of workers changes nothing but the time. Nothing here waits on the page's thread.
 import { Helper } from './helper.js';
 
 /**
  * @typedef {{luma?: number[], outWidth?: number, outHeight?: number, into?: Uint8ClampedArray}} UpscaleOptions
- *   luma: shares of R, G and B in brightness (BT.601's unless given); outWidth, outHeight: of the result (the network's scale, twice for
+ * luma: shares of R, G and B in brightness (BT.601's unless given); outWidth, outHeight: of the result (the network's scale, twice
+ * for
  *   networks that take any ratio); into: where the result is to go instead of into a new array.
  * @typedef {{data: Uint8ClampedArray, width: number, height: number, ms: number}} Upscaled
  */
@@ -22,7 +23,8 @@ const SPARE_MAX = 4; // shared blocks kept for the next frames
 /** Answers are those of wasm_worker.js. */
 async function startHelper() {
   const at = new URL('./wasm_worker.js', import.meta.url);
-  if (globalThis.Worker) return new Helper(new Worker(new URL('./wasm_worker.js', import.meta.url), { type: 'module' }), 'the engine');
+  if (globalThis.Worker) return new Helper(new Worker(new URL('./wasm_worker.js', import.meta.url), { type: 'module' }),
+    'the engine');
   const node = await import(/* @vite-ignore */ String('node:worker_threads'));
   return new Helper(new node.Worker(at), 'the engine');
 }
@@ -63,11 +65,14 @@ class Net {
   }
 
   #size(width, height, options) {
-    const size = { width, height, outWidth: options.outWidth ?? width * this.scale, outHeight: options.outHeight ?? height * this.scale,
+    const size = { width, height, outWidth: options.outWidth ?? width * this.scale, outHeight: options.outHeight ??
+      height * this.scale,
       luma: [...(options.luma ?? BT601)] };
     if (![width, height, size.outWidth, size.outHeight].every(isSide))
-      throw new RangeError(`${width} x ${height} to ${size.outWidth} x ${size.outHeight} pixels: sides are whole, from 1 to ${SIDE_MAX}`);
-    if (size.luma.length !== 3 || !size.luma.every(Number.isFinite)) throw new RangeError('luma: three shares of R, G and B are needed');
+      throw new RangeError(`${width} x ${height} to ${size.outWidth} x ${size.outHeight} pixels: ` +
+        `sides are whole, from 1 to ${SIDE_MAX}`);
+    if (size.luma.length !== 3 || !size.luma.every(Number.isFinite))
+      throw new RangeError('luma: three shares of R, G and B are needed');
     return size;
   }
 
@@ -106,7 +111,9 @@ class Net {
     return { data, width: size.outWidth, height: size.outHeight, ms: performance.now() - begun };
   }
 
-  /** Every band takes its rows along and brings its result back; nothing is copied for that but on the way in and out of the engine. */
+  /**
+   * Every band takes its rows along and brings its result back; nothing is copied for that but on the way in and out of the engine.
+   */
   async #runCopied(source, size, bytes, into) {
     const known = this.#knownBands(size);
     const picture = known ? source : source.slice(); // the caller may change it while the bands are found out
@@ -209,7 +216,8 @@ function usualThreads() {
 /**
  * Starts the engine.
  * @param {{base?: string | URL, threads?: number, fetch?: typeof globalThis.fetch, shared?: boolean}} [options]
- *   base: the folder of engine.wasm (dist/ beside this file); threads: workers; shared: whether pictures lie in shared memory, which a
+ * base: the folder of engine.wasm (dist/ beside this file); threads: workers; shared: whether pictures lie in shared memory, which
+ * a
  *   page may only have when it is cross-origin isolated (then it is the default).
  */
 export async function createWasm(options = {}) {

@@ -12,7 +12,8 @@ exportPlans('rt3', 'lanczos2x');
 slow();
 
 test('the frame that is drawn is the engine\'s; seeks and sizes of a paused video; detach', async () => {
-  const path = clip('soft.webm', { width: W, height: H, frames: 15, lossless: true, source: soft(25) }), to = join(work, 'engine.mkv');
+  const path = clip('soft.webm', { width: W, height: H, frames: 15, lossless: true, source: soft(25) }),
+    to = join(work, 'engine.mkv');
   framemill('upscale', path, to, '-m', join(root, 'models', 'rt3.onnx'), '-c', 'libx264', '-e', 'qp=0', '--overwrite', '-q');
   const wanted = framesOf(to, 2 * W, 2 * H), page = await playing('/made/soft.webm', { model: 'rt3' });
   await isShown(page);
@@ -36,11 +37,16 @@ test('the frame that is drawn is the engine\'s; seeks and sizes of a paused vide
     same = compare(shrink(await seen(page, 'canvasOf'), 2 * W, 2 * H), wanted[10]).psnr;
   }
   ok(same > 30, `drawn again: ${same} dB`);
-  const box = await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(), v = video.getBoundingClientRect(); return [c.left - v.left, c.top - v.top, c.width, c.height]; });
+  const box = await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(),
+    v = video.getBoundingClientRect(); return [c.left - v.left, c.top - v.top, c.width, c.height]; });
   deepEqual(box.map(Math.round), [38, 0, 225, 150].map((v, i) => (i ? v : box[0] > 37 ? 38 : 37)));
-  await page.evaluate(() => { video.style.objectFit = 'cover'; video.style.padding = '10px'; video.style.border = '3px solid'; window.dispatchEvent(new Event('resize')); });
+  await page.evaluate(() => {
+    Object.assign(video.style, { objectFit: 'cover', padding: '10px', border: '3px solid' });
+    window.dispatchEvent(new Event('resize'));
+  });
   await until(page, 'player.canvas.width === 300 && player.canvas.height === 150');
-  deepEqual(await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(), v = video.getBoundingClientRect(); return [c.left - v.left, c.top - v.top]; }), [13, 13]);
+  deepEqual(await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(),
+    v = video.getBoundingClientRect(); return [c.left - v.left, c.top - v.top]; }), [13, 13]);
   // the left part is the video's own
   await page.evaluate(() => { player.compare = 0.25; });
   equal(await page.evaluate(() => player.canvas.style.clipPath), 'inset(0px 0px 0px 25%)');
@@ -56,7 +62,8 @@ test('late frames: down the ladder, then pass-through; back when there is time',
   await page.evaluate(() => { player.faults.delay = 1450; });
   await until(page, 'player.state === "passthrough"', 40);
   const events = await page.evaluate(() => events.filter((e) => e.type === 'step' || e.type === 'fallback'));
-  deepEqual(events.filter((e) => e.type === 'step').map((e) => [e.network, e.reason]).slice(0, 2), [['lanczos2x', 'late'], [null, 'late']]);
+  deepEqual(events.filter((e) => e.type === 'step').map((e) => [e.network, e.reason]).slice(0, 2),
+    [['lanczos2x', 'late'], [null, 'late']]);
   equal(events.find((e) => e.type === 'fallback').reason, 'too slow');
   deepEqual(await state(page), { state: 'passthrough', reason: 'too slow', shown: false });
   await page.evaluate(() => { player.faults.delay = 0; });
@@ -113,8 +120,10 @@ test('hundreds of frames: nothing is left of them in the page or in the worker, 
   await after(150); // lists of times are full
   const before = await inventories(), first = await drawn();
   await after(first + frames);
-  const grown = (await inventories()).map((now, i) => more(before[i], now)), { mainMs, fps } = await page.evaluate(() => player.stats());
-  console.log(`${frames} frames: ${grown.map((g) => g.ours)} bytes more in page and worker, ${grown.map((g) => g.notOurs)} of the browser's own; ` +
+  const grown = (await inventories()).map((now, i) => more(before[i], now)),
+    { mainMs, fps } = await page.evaluate(() => player.stats());
+  console.log(`${frames} frames: ${grown.map((g) => g.ours)} bytes more in page and worker, ` +
+    `${grown.map((g) => g.notOurs)} of the browser's own; ` +
     `${mainMs.toFixed(2)} ms of the page a frame; ${fps.toFixed(0)} fps`);
   for (const g of grown) ok(g.ours < frames * 4, JSON.stringify(g)); // less than a thing a frame
 }, { seconds: 170 });
@@ -131,7 +140,8 @@ test('no WebGPU: the CPU draws; a large video, or no engine: the plain video', a
   const page = await playing('/made/slow.webm', { backend: 'webgpu', model: 'rt3' }, { webgpu: false });
   await until(page, 'player.state === "passthrough"');
   ok(/WebGPU|adapter/.test((await state(page)).reason), (await state(page)).reason);
-  await page.evaluate(async () => { player.detach(); await begin({ model: 'rt3', models: '/models/', wasm: { base: '/nowhere/' } }); });
+  await page.evaluate(async () => { player.detach(); await begin(
+    { model: 'rt3', models: '/models/', wasm: { base: '/nowhere/' } }); });
   await until(page, 'player.state === "passthrough" && /engine/.test(player.reason)');
   page.allow(/404|nowhere/);
   if (!existsSync(join(root, 'web', 'dist', 'engine.wasm'))) throw new Skip('web/dist/engine.wasm is not built (./dev wasm)');

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What lies in the heaps of a page and of its worker, by snapshots: whether frames leave anything behind.
 
-/** What the engine of the language makes for itself (compiled code, shapes of objects), and what the browser notes down of slow pages. */
+/**
+ * What the engine of the language makes for itself (compiled code, shapes of objects), and what the browser notes down of slow
+ * pages.
+ */
 const notOurs = /^(code|object shape) |system \/ |^native (Performance|blink::\w*Timing|blink::Heap\w*Backing)/;
 
 /**
@@ -11,7 +14,8 @@ const notOurs = /^(code|object shape) |system \/ |^native (Performance|blink::\w
 export async function sessionsOf(page) {
   const session = await page.context().newCDPSession(page), waiting = new Map(), listeners = new Set();
   let number = 0, worker = '';
-  session.on('Target.attachedToTarget', (/** @type {any} */ { sessionId, targetInfo }) => { if (targetInfo.type === 'worker') worker = sessionId; });
+  session.on('Target.attachedToTarget', (/** @type {any} */ { sessionId,
+    targetInfo }) => { if (targetInfo.type === 'worker') worker = sessionId; });
   session.on('Target.receivedMessageFromTarget', (/** @type {any} */ { message }) => {
     const { id, result, method, params } = JSON.parse(message);
     if (method) for (const listener of listeners) listener(method, params);
@@ -20,12 +24,15 @@ export async function sessionsOf(page) {
   });
   session.on('HeapProfiler.addHeapSnapshotChunk', (/** @type {any} */ params) => pageOf.chunk?.(params.chunk));
   await session.send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
-  const pageOf = { chunk: /** @type {((text: string) => void)|null} */ (null), send: (/** @type {string} */ m, /** @type {object} */ p = {}) => session.send(m, p) };
-  const workerOf = { chunk: /** @type {((text: string) => void)|null} */ (null), send: (/** @type {string} */ method, /** @type {object} */ params = {}) => new Promise((done) => {
+  const pageOf = { chunk: /** @type {((text: string) => void)|null} */ (null),
+    send: (/** @type {string} */ m, /** @type {object} */ p = {}) => session.send(m, p) };
+  const workerOf = { chunk: /** @type {((text: string) => void)|null} */ (null),
+    send: (/** @type {string} */ method, /** @type {object} */ params = {}) => new Promise((done) => {
     waiting.set(++number, done);
     session.send('Target.sendMessageToTarget', { sessionId: worker, message: JSON.stringify({ id: number, method, params }) });
   }) };
-  listeners.add((/** @type {string} */ method, /** @type {any} */ params) => { if (method === 'HeapProfiler.addHeapSnapshotChunk') workerOf.chunk?.(params.chunk); });
+  listeners.add((/** @type {string} */ method,
+    /** @type {any} */ params) => { if (method === 'HeapProfiler.addHeapSnapshotChunk') workerOf.chunk?.(params.chunk); });
   return { page: pageOf, worker: worker ? workerOf : null };
 }
 
@@ -39,12 +46,14 @@ export async function inventory(session) {
   session.chunk = (part) => { text += part; };
   for (let i = 0; i < 3; i++) await session.send('HeapProfiler.collectGarbage');
   await session.send('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
-  while (!text.trimEnd().endsWith('}')) await new Promise((done) => setTimeout(done, 50)); // its last parts may come after the answer
+  // its last parts may come after the answer
+  while (!text.trimEnd().endsWith('}')) await new Promise((done) => setTimeout(done, 50));
   session.chunk = null;
   const { snapshot: { meta }, nodes, strings } = JSON.parse(text), width = meta.node_fields.length, all = new Map();
   const [type, name, size] = ['type', 'name', 'self_size'].map((f) => meta.node_fields.indexOf(f));
   for (let i = 0; i < nodes.length; i += width) {
-    const kind = meta.node_types[type][nodes[i + type]], key = `${kind} ${/string|number/.test(kind) ? '' : strings[nodes[i + name]].slice(0, 60)}`.trim();
+    const kind = meta.node_types[type][nodes[i + type]],
+      key = `${kind} ${/string|number/.test(kind) ? '' : strings[nodes[i + name]].slice(0, 60)}`.trim();
     const entry = all.get(key) ?? { count: 0, bytes: 0 };
     all.set(key, { count: entry.count + 1, bytes: entry.bytes + nodes[i + size] });
   }

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The player where something is amiss from the start: networks that are wrong or do not fit, a battery, picture-in-picture, no timestamps.
+// The player where something is amiss from the start: networks that are wrong or do not fit, a battery, picture-in-picture, no
+// timestamps.
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportPlans, finish, openPage, plansFolder, test } from './kit.mjs';
-import { everywhere, isShown, playing, slow, state, until, W } from './player_kit.mjs';
+import { everywhere, isShown, noWorkers, playing, slow, state, until, W } from './player_kit.mjs';
 
 exportPlans('rt3', 'lanczos2x');
 slow();
 
-/** A page to which plans come changed. @param {Record<string, (plan: any) => void>} changes by address @param {(() => void)|null} [script] what it runs at first */
+/**
+ * A page to which plans come changed.
+ * @param {Record<string, (plan: any) => void>} changes by address
+ * @param {(() => void)|null} [script] what it runs at first
+ */
 async function pageWith(changes, script = null) {
   const page = await openPage('/blank', { context: { viewport: { width: 480, height: 320 } } });
   for (const [name, change] of Object.entries(changes))
@@ -35,7 +40,7 @@ test('the golden tile differs in one sample: the next network, or the plain vide
   await isShown(page);
   deepEqual(await page.evaluate(() => [player.stats().network, player.stats().step]), ['lanczos2x', 1]);
   await page.evaluate(() => player.detach());
-  equal(page.workers().length, 0);
+  await noWorkers(page);
   const other = await pageWith({ 'lanczos2x.json': spoil });
   await playing('/made/slow.webm', { model: 'lanczos2x', backend: 'webgpu' }, { page: other });
   await until(other, 'player.state === "passthrough"');
@@ -82,9 +87,11 @@ test('no timestamps: the queue\'s word counts; a video that leaves the page', as
   await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   await until(page, 'player.stats().p95 > 0 && Number.isNaN(player.stats().blitMs)');
-  await page.evaluate(() => { globalThis.home = document.createElement('div'); video.remove(); window.dispatchEvent(new Event('resize')); });
+  await page.evaluate(() => { globalThis.home = document.createElement('div'); video.remove(); window.dispatchEvent(
+    new Event('resize')); });
   await until(page, 'player.state !== "running"');
-  equal(await page.evaluate(() => { document.body.append(home); home.append(video); video.play(); return getComputedStyle(player.canvas).visibility; }), 'hidden');
+  equal(await page.evaluate(() => { document.body.append(home); home.append(video); video.play(); return getComputedStyle(
+    player.canvas).visibility; }), 'hidden');
   await isShown(page);
   equal(await page.evaluate(() => player.canvas.previousSibling === video), true);
   equal(await page.evaluate(() => player.canvas.width), 2 * W);

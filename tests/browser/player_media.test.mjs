@@ -10,6 +10,13 @@ import { cutOut, H, isShown, patches, playing, quarters, seen, slow, state, unti
 exportPlans('lanczos2x', 'ivs');
 slow();
 
+/** In the page: the canvas goes; where it was. */
+const hideCanvas = () => {
+  const box = canvasOf.getBoundingClientRect();
+  canvasOf.style.display = 'none';
+  return box;
+};
+
 test('colours are the video\'s own: BT.709, BT.601, full range, untagged, turned, oblong pixels', async () => {
   const cases = ['c709.mp4', 'c601.mp4', 'full.mp4', 'none.mp4', 'none.webm', 'turned.mp4', 'oblong.mp4'];
   patches('c709.mp4', { matrix: 'bt709' });
@@ -17,7 +24,8 @@ test('colours are the video\'s own: BT.709, BT.601, full range, untagged, turned
   patches('full.mp4', { matrix: 'bt709', range: 'pc' });
   patches('none.mp4', { matrix: null });
   patches('none.webm', { matrix: null });
-  run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90', join(work, 'turned.mp4')]);
+  run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90',
+    join(work, 'turned.mp4')]);
   run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c601.mp4'), '-c', 'copy', '-aspect', '8:3', join(work, 'oblong.mp4')]);
   const page = await playing('/made/c709.mp4', { model: 'lanczos2x', battery: false }, { style: 'width:256px;height:256px' });
   for (const name of cases) {
@@ -28,9 +36,11 @@ test('colours are the video\'s own: BT.709, BT.601, full range, untagged, turned
     await isShown(page, 'paused');
     await page.waitForTimeout(300);
     const ours = quarters(await seen(page, 'canvasOf')), size = await page.evaluate(() => player.stats());
-    const box = await page.evaluate(() => { const r = canvasOf.getBoundingClientRect(); canvasOf.style.display = 'none'; return r; });
-    const plain = quarters(await cutOut(page, box)), off = Math.max(...ours.flatMap((c, i) => c.map((v, j) => Math.abs(v - plain[i][j]))));
-    console.log(`${name}: ${off} levels off, ${size.matrix}, ${size.width}x${size.height} in ${size.canvasWidth}x${size.canvasHeight}`);
+    const box = await page.evaluate(hideCanvas);
+    const plain = quarters(await cutOut(page, box)),
+      off = Math.max(...ours.flatMap((c, i) => c.map((v, j) => Math.abs(v - plain[i][j]))));
+    console.log(`${name}: ${off} levels off, ${size.matrix}, ${size.width}x${size.height} in ` +
+      `${size.canvasWidth}x${size.canvasHeight}`);
     ok(off <= 3, `${name}: ${JSON.stringify({ ours, plain })}`);
     equal(`${size.width}x${size.height}`, name === 'turned.mp4' ? '48x64' : '64x48');
     equal(`${size.canvasWidth}x${size.canvasHeight}`, { 'turned.mp4': '192x256', 'oblong.mp4': '256x96' }[name] ?? '256x192');
@@ -64,7 +74,8 @@ test('another resolution in the midst of a stream', async () => {
 });
 
 test('what may not be read, or not be shown rightly, is left alone: HDR, DRM, another origin', async () => {
-  clip('hdr.webm', { width: 64, height: 48, frames: 10, rate: 5, matrix: null, args: ['-pix_fmt', 'yuv420p10le', '-profile:v', '2', '-colorspace', 'bt2020nc', '-color_primaries', 'bt2020',
+  clip('hdr.webm', { width: 64, height: 48, frames: 10, rate: 5, matrix: null,
+    args: ['-pix_fmt', 'yuv420p10le', '-profile:v', '2', '-colorspace', 'bt2020nc', '-color_primaries', 'bt2020',
     '-color_trc', 'smpte2084', '-color_range', 'tv'] });
   const page = await playing('/made/hdr.webm', { model: 'lanczos2x', backend: 'webgpu' });
   await until(page, 'player.state === "passthrough"');
@@ -73,7 +84,9 @@ test('what may not be read, or not be shown rightly, is left alone: HDR, DRM, an
   await isShown(page);
   await page.evaluate(() => video.dispatchEvent(new Event('encrypted')));
   ok(/DRM/.test((await state(page)).reason));
-  await page.route('**/elsewhere/**', (route) => route.fulfill({ path: join(work, 'slow.webm'), contentType: 'video/webm', headers: { 'Cross-Origin-Resource-Policy': 'cross-origin' } }));
+  await page.route('**/elsewhere/**', (route) =>
+    route.fulfill({ path: join(work, 'slow.webm'), contentType: 'video/webm',
+    headers: { 'Cross-Origin-Resource-Policy': 'cross-origin' } }));
   await page.evaluate(async () => { video.src = 'http://other.test/elsewhere/slow.webm'; await video.play(); });
   await until(page, '/origin/.test(player.reason)');
   ok(!(await state(page)).shown);
@@ -90,7 +103,8 @@ test('a network for any ratio gets the size of the screen; fullscreen', async ()
   await page.evaluate(() => video.addEventListener('click', () => video.requestFullscreen(), { once: true }));
   await page.click('video');
   await until(page, 'document.fullscreenElement === video && player.canvas.matches(":popover-open") && player.canvas.width >= 470');
-  const over = await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(); return [c.left + c.right, c.top + c.bottom].map((v, i) => Math.abs(v - [innerWidth, innerHeight][i])); });
+  const over = await page.evaluate(() => { const c = player.canvas.getBoundingClientRect(); return [c.left + c.right,
+    c.top + c.bottom].map((v, i) => Math.abs(v - [innerWidth, innerHeight][i])); });
   ok(over.every((v) => v < 2), String(over));
   await page.evaluate(() => document.exitFullscreen());
   await until(page, '!player.canvas.matches("[popover]") && player.canvas.width === 300');
@@ -100,7 +114,8 @@ test('a network for any ratio gets the size of the screen; fullscreen', async ()
 test('frames decoded by ourselves: the same picture, also of a video that is turned', async () => {
   if (!existsSync(join(root, 'web', 'node_modules', 'mediabunny'))) throw new Skip('no mediabunny here (npm ci in web)');
   patches('c709.mp4', { matrix: 'bt709' });
-  run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90', join(work, 'turned.mp4')]);
+  run('ffmpeg', ['-v', 'error', '-y', '-i', join(work, 'c709.mp4'), '-c', 'copy', '-metadata:s:v:0', 'rotate=90',
+    join(work, 'turned.mp4')]);
   const page = await playing('/made/turned.mp4', null, { style: 'width:192px;height:192px' });
   await page.evaluate(() => {
     const map = Object.assign(document.createElement('script'), { type: 'importmap' });
@@ -114,8 +129,10 @@ test('frames decoded by ourselves: the same picture, also of a video that is tur
     await page.evaluate(() => video.pause());
     await isShown(page, 'paused');
     await page.waitForTimeout(300);
-    const ours = quarters(await seen(page, 'canvasOf')), box = await page.evaluate(() => { const r = canvasOf.getBoundingClientRect(); canvasOf.style.display = 'none'; return r; });
-    const plain = quarters(await cutOut(page, box)), off = Math.max(...ours.flatMap((c, i) => c.map((v, j) => Math.abs(v - plain[i][j]))));
+    const ours = quarters(await seen(page, 'canvasOf')),
+      box = await page.evaluate(hideCanvas);
+    const plain = quarters(await cutOut(page, box)),
+      off = Math.max(...ours.flatMap((c, i) => c.map((v, j) => Math.abs(v - plain[i][j]))));
     console.log(`${name}: ${off} levels off`);
     ok(off <= 3, `${name}: ${JSON.stringify({ ours, plain })}`);
   }

@@ -22,7 +22,8 @@ async function packed() {
 test('what it has, and how large it is', async () => {
   await packed();
   const names = readdirSync(out), about = JSON.parse(readFileSync(join(out, 'package.json'), 'utf8'));
-  for (const need of ['index.js', 'index.d.ts', 'README.md', 'LICENSE', 'gpu_worker.js', 'wasm_worker.js']) ok(names.includes(need), need);
+  for (const need of ['index.js', 'index.d.ts', 'README.md', 'LICENSE', 'gpu_worker.js', 'wasm_worker.js'])
+    ok(names.includes(need), need);
   ok(!names.includes('demo') && !names.includes('serve.mjs') && !('devDependencies' in about));
   for (const target of Object.values(about.exports)) {
     const path = typeof target === 'string' ? target : target.default;
@@ -31,15 +32,18 @@ test('what it has, and how large it is', async () => {
   for (const name of names.filter((n) => n.endsWith('.js'))) {
     run('node', ['--check', join(out, name)]);
     // files that a module names are there
-    for (const [, file] of readFileSync(join(out, name), 'utf8').matchAll(/["'`]\.\/([\w-]+\.js)["'`]/g)) ok(names.includes(file), `${name}: ${file}`);
+    for (const [, file] of readFileSync(join(out, name), 'utf8').matchAll(/["'`]\.\/([\w-]+\.js)["'`]/g))
+      ok(names.includes(file), `${name}: ${file}`);
   }
   console.log(JSON.stringify(sizes));
-  ok(sizes.player < 30000 && sizes.player > 15000 && sizes.all > sizes.attach && sizes.attach > sizes.player, JSON.stringify(sizes));
+  ok(sizes.player < 30000 && sizes.player > 15000 && sizes.all > sizes.attach && sizes.attach > sizes.player,
+    JSON.stringify(sizes));
 });
 
 test('shaders lose their comments and indentation, nothing else', async () => {
   const { squeezeShaders } = await import('../../web/pack.mjs');
-  equal(squeezeShaders('const a = `\n  // one\n@group(0) x; // two\n\n    let a = b / c;\n`, b = `\n  // no shader`;'), 'const a = `\n@group(0) x;\nlet a = b / c;\n`, b = `\n  // no shader`;');
+  equal(squeezeShaders('const a = `\n  // one\n@group(0) x; // two\n\n    let a = b / c;\n`, b = `\n  // no shader`;'),
+    'const a = `\n@group(0) x;\nlet a = b / c;\n`, b = `\n  // no shader`;');
 });
 
 test('a page attaches from it: drawn in a worker, and by the page; names are those of the modules', async () => {
@@ -56,13 +60,16 @@ test('a page attaches from it: drawn in a worker, and by the page; names are tho
   await page.evaluate(() => player.detach());
   for (const name of ['index.js', 'plan.js', 'renderer.js', 'gpu.js', 'still.js', 'clip.js', 'wasm.js']) {
     const [ours, theirs] = await page.evaluate((n) => Promise.all(['/web/', '/package/'].map(async (from) => {
-      const module = await import(from + n), members = (/** @type {any} */ v) => (typeof v === 'function' && v.prototype ? Object.getOwnPropertyNames(v.prototype).sort() : typeof v);
+      const module = await import(from + n),
+        members = (/** @type {any} */ v) =>
+        (typeof v === 'function' && v.prototype ? Object.getOwnPropertyNames(v.prototype).sort() : typeof v);
       return Object.fromEntries(Object.keys(module).sort().map((k) => [k, members(module[k])]));
     })), name);
     deepEqual(theirs, ours, name);
   }
   const other = await openPage('/blank', { server });
-  await everywhere(other, () => { if (!globalThis.document) Object.defineProperty(WorkerNavigator.prototype, 'gpu', { value: undefined }); });
+  await everywhere(other, () => { if (!globalThis.document) Object.defineProperty(WorkerNavigator.prototype, 'gpu',
+    { value: undefined }); });
   await playing('/made/slow.webm', null, { page: other });
   await begin(other);
   await isShown(other);

@@ -4,16 +4,16 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportPlans, finish, openPage, root, Skip, test } from './kit.mjs';
-import { drawer, everywhere, H, isShown, playing, seen, slow, state, until, W } from './player_kit.mjs';
+import { drawer, everywhere, H, isShown, noWorkers, playing, seen, slow, state, until, W } from './player_kit.mjs';
 
 exportPlans('rt3', 'lanczos2x', 'ivs');
 slow();
 
 /** Whether there is more than one brightness in what is seen of the player's canvas alone. @param {any} page */
 async function drawn(page) {
-  await page.evaluate(() => { video.style.visibility = 'hidden'; canvasOf.style.visibility = 'visible'; });
+  await page.evaluate(() => { video.style.clipPath = 'inset(100%)'; });
   const { data } = await seen(page, 'canvasOf');
-  await page.evaluate(() => { video.style.visibility = ''; });
+  await page.evaluate(() => { video.style.clipPath = ''; });
   return new Set(data.filter((_, i) => i % 4 === 1)).size > 30;
 }
 
@@ -31,7 +31,8 @@ test('a worker draws, one for all players of a page; every frame is closed; noth
   await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
   await isShown(page);
   ok(await page.evaluate(() => player.stats().inWorker));
-  ok(await page.evaluate(() => { try { canvasOf.getContext('2d'); return false; } catch { return true; } }), 'the canvas has been handed over');
+  ok(await page.evaluate(() => { try { canvasOf.getContext('2d'); return false; } catch { return true; } }),
+    'the canvas has been handed over');
   ok(await drawn(page));
   await page.evaluate(async () => {
     const { attach } = await import('/web/index.js'), video = document.createElement('video');
@@ -51,16 +52,18 @@ test('a worker draws, one for all players of a page; every frame is closed; noth
   const before = await page.evaluate(() => player.stats().drawn);
   await until(page, `player.stats().drawn > ${before + 3}`);
   await page.evaluate(() => player.detach());
-  for (let tries = 0; tries < 50 && page.workers().length; tries++) await page.waitForTimeout(100);
-  equal(page.workers().length, 0);
+  await noWorkers(page);
 });
 
 test('another network while frames are on their way: those that were meant for the one before are not drawn', async () => {
   const page = await playing('/made/slow.webm', null);
   const found = await page.evaluate(async ([width, height]) => {
-    const { WorkerEngine } = await import('/web/engine_worker.js'), faults = [], note = (what) => (reason) => faults.push(`${what} ${reason}`);
-    const engine = await WorkerEngine.open({ canvas: document.createElement('canvas'), onlost: note('lost'), onfault: note('fault'), ontimes: () => {}, onverdict: () => {} });
-    const [any, twice] = ['ivs', 'lanczos2x'].map((name) => ({ name, from: new URL(`/plans/${name}.json`, location.href), cost: 0 }));
+    const { WorkerEngine } = await import('/web/engine_worker.js'), faults = [],
+      note = (what) => (reason) => faults.push(`${what} ${reason}`);
+    const engine = await WorkerEngine.open({ canvas: document.createElement('canvas'), onlost: note('lost'), onfault: note('fault'),
+      ontimes: () => {}, onverdict: () => {} });
+    const [any, twice] = ['ivs', 'lanczos2x'].map((name) =>
+      ({ name, from: new URL(`/plans/${name}.json`, location.href), cost: 0 }));
     await engine.prepare(twice);
     await engine.use(any);
     const frame = { image: video, width, height, rotation: 0 };
@@ -85,13 +88,16 @@ test('plans are loaded as the page says', async () => {
   const page = await playing('/made/slow.webm', null);
   await page.evaluate(() => {
     globalThis.asked = [];
-    return begin({ model: '/secret/lanczos2x.json', fetch: (url) => { asked.push(String(url)); return fetch(String(url).replace('/secret/', '/plans/')); } });
+    return begin({ model: '/secret/lanczos2x.json',
+      fetch: (url) => { asked.push(String(url)); return fetch(String(url).replace('/secret/', '/plans/')); } });
   });
   await isShown(page);
-  ok(await page.evaluate(() => player.stats().inWorker && asked.length === 3 && asked.every((a) => a.includes('/secret/lanczos2x.'))));
+  ok(await page.evaluate(() => player.stats().inWorker && asked.length === 3 &&
+    asked.every((a) => a.includes('/secret/lanczos2x.'))));
   // one that is embedded needs no loading
   await page.evaluate(async () => {
-    const plan = await (await fetch('/plans/lanczos2x.json')).json(), bytes = new Uint8Array(await (await fetch(`/plans/${plan.weights.file}`)).arrayBuffer());
+    const plan = await (await fetch('/plans/lanczos2x.json')).json(),
+      bytes = new Uint8Array(await (await fetch(`/plans/${plan.weights.file}`)).arrayBuffer());
     plan.weights.base64 = btoa(String.fromCharCode(...bytes));
     for (const form of Object.values(plan.forms)) form.text = await (await fetch(`/plans/${form.shader}`)).text();
     plan.name = 'embedded';
@@ -116,9 +122,13 @@ test('the worker fails: the plain video at once, and back with another', async (
 });
 
 for (const [what, script] of Object.entries({
-  'workers lack WebGPU': () => { if (!globalThis.document) Object.defineProperty(WorkerNavigator.prototype, 'gpu', { value: undefined }); },
-  'canvases in workers cannot be drawn by WebGPU': () => { if (!globalThis.document) OffscreenCanvas.prototype.getContext = () => null; },
-  'the page may start no workers': () => { if (globalThis.document) globalThis.Worker = class { constructor() { throw new DOMException('', 'SecurityError'); } }; },
+  'workers lack WebGPU': () => { if (!globalThis.document) Object.defineProperty(WorkerNavigator.prototype, 'gpu',
+    { value: undefined }); },
+  'canvases in workers cannot be drawn by WebGPU': () => { if (!globalThis.document) OffscreenCanvas.prototype.getContext = () =>
+    null; },
+  'the page may start no workers': () => {
+    globalThis.Worker = class { constructor() { throw new DOMException('', 'SecurityError'); } };
+  },
 }))
   test(`${what}: the page draws`, async () => {
     const page = await openPage('/blank');
@@ -127,7 +137,7 @@ for (const [what, script] of Object.entries({
     await playing('/made/slow.webm', { model: 'lanczos2x' }, { page });
     await isShown(page);
     equal(await page.evaluate(() => player.stats().inWorker), false);
-    equal(page.workers().length, 0);
+    await noWorkers(page);
     ok(await drawn(page));
     await until(page, 'player.stats().drawn > 5 && player.stats().outWidth === 192');
   });
@@ -142,7 +152,8 @@ test('the engine for the CPU traps: its workers are started anew, once; then the
     const instantiate = WebAssembly.instantiate;
     WebAssembly.instantiate = async (...a) => {
       const { exports } = await instantiate(...a);
-      return { exports: { ...exports, face_run: (face, ...rows) => exports.face_run(trap ? -16 : face, ...rows) } }; // far behind its memory
+      // far behind its memory
+      return { exports: { ...exports, face_run: (face, ...rows) => exports.face_run(trap ? -16 : face, ...rows) } };
     };
   });
   await playing('/made/slow.webm', { model: 'rt3', models: '/models/', wasm: { threads: 2 } }, { page });
@@ -150,15 +161,17 @@ test('the engine for the CPU traps: its workers are started anew, once; then the
   const before = page.workers(), trap = () => page.evaluate(() => new BroadcastChannel('trap').postMessage(0));
   equal(before.length, 2);
   await trap();
-  for (let tries = 0; tries < 100 && (page.workers().length !== 2 || page.workers().some((w) => before.includes(w))); tries++) await page.waitForTimeout(100);
+  for (let tries = 0; tries < 100 && (page.workers().length !== 2 || page.workers().some((w) => before.includes(w))); tries++)
+    await page.waitForTimeout(100);
   ok(page.workers().length === 2 && !page.workers().some((w) => before.includes(w)), 'others');
   const count = await page.evaluate(() => player.stats().drawn);
   await until(page, `player.stats().drawn > ${count + 5}`);
-  deepEqual(await page.evaluate(() => [player.state, player.stats().backend, events.filter((e) => e.type === 'fallback' || e.type === 'error').length]), ['running', 'wasm', 0]);
+  deepEqual(await page.evaluate(() => [player.state, player.stats().backend,
+    events.filter((e) => e.type === 'fallback' || e.type === 'error').length]), ['running', 'wasm', 0]);
   await trap();
   await until(page, 'player.state === "passthrough"');
   ok(/the engine stopped: /.test((await state(page)).reason), (await state(page)).reason);
-  equal(page.workers().length, 0);
+  await noWorkers(page);
 });
 
 await finish();

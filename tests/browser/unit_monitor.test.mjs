@@ -4,14 +4,23 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { Monitor, quantile } from '../../web/monitor.js';
 import { finish, test } from './kit.mjs';
 
-/** A monitor whose clock goes on with the frames that are played. @param {number[]} costs @param {number} start @param {object} [rules] */
+/**
+ * A monitor whose clock goes on with the frames that are played.
+ * @param {number[]} costs
+ * @param {number} start
+ * @param {object} [rules]
+ */
 function world(costs, start = 0, rules = {}) {
   let now = 1000;
   const monitor = new Monitor(costs, start, { clock: () => now, rules }), moves = [];
   return {
     monitor, moves,
     get now() { return now; },
-    /** @param {number} seconds @param {number|((step: number) => number|null)} time of a frame by step; null: left out @param {{fps?: number, rate?: number, gap?: number}} [how] */
+    /**
+     * @param {number} seconds
+     * @param {number|((step: number) => number|null)} time of a frame by step; null: left out
+     * @param {{fps?: number, rate?: number, gap?: number}} [how]
+     */
     play(seconds, time, { fps = 25, rate = 1, gap = 1000 / (fps * rate) } = {}) {
       monitor.setRate(rate);
       for (const end = now + seconds * 1000; now < end;) {
@@ -165,7 +174,8 @@ test('what was measured before a seek is forgotten', () => {
   equal(w.monitor.step, 0);
 });
 
-test('a clip of two seconds that is played again and again: each time is a seek, and the cheapest step is tried again all the same', () => {
+test('a clip of two seconds that is played again and again: each time is a seek, and the cheapest step is tried again all the same',
+  () => {
   const w = world([8, 4]);
   w.play(5, 100);
   ok(w.monitor.passThrough);

@@ -103,7 +103,8 @@ test('where to begin', () => {
 });
 
 test('what the sums of a check say', () => {
-  const all = CHECK_POINTS * 1024, of = (source, result, difference, black) => judge([source * all, result * all, difference * all, black * CHECK_POINTS]);
+  const all = CHECK_POINTS * 1024, of = (source, result, difference, black) =>
+    judge([source * all, result * all, difference * all, black * CHECK_POINTS]);
   equal(of(0.5, 0.5, 0.02, 0), '');
   equal(of(0.01, 0, 0.01, 0), ''); // a dark scene
   ok(/black/.test(of(0.5, 0, 0.5, 1)));
@@ -113,12 +114,15 @@ test('what the sums of a check say', () => {
 });
 
 test('the overlay', () => {
-  const stats = { state: 'running', reason: '', backend: 'webgpu', gpu: 'maker model', network: 'rt14', form: 'f16', step: 0, steps: 4, limited: '', width: 640, height: 360, outWidth: 1280,
-    outHeight: 720, fps: 24.96, mediaFps: 25, drawn: 100, dropped: 2, budget: 40, p50: 5, p95: 6.25, networkMs: 5, blitMs: NaN, mainMs: 0.123 };
+  const stats = { state: 'running', reason: '', backend: 'webgpu', gpu: 'maker model', network: 'rt14', form: 'f16', step: 0,
+    steps: 4, limited: '', width: 640, height: 360, outWidth: 1280,
+    outHeight: 720, fps: 24.96, mediaFps: 25, drawn: 100, dropped: 2, budget: 40, p50: 5, p95: 6.25, networkMs: 5, blitMs: NaN,
+      mainMs: 0.123 };
   const lines = linesOf(/** @type {any} */ (stats));
   deepEqual(lines, ['framemill  running', 'rt14 f16  step 1 of 4  640x360 -> 1280x720', '25.0 of 25.0 fps  dropped 2',
     'p95 6.3 of 40.0 ms  network 5.0  blit -  page 0.12', 'maker model']);
-  equal(linesOf(/** @type {any} */ ({ ...stats, state: 'passthrough', reason: 'no GPU adapter', network: '', gpu: '' }))[0], 'framemill  passthrough: no GPU adapter');
+  equal(linesOf(/** @type {any} */ ({ ...stats, state: 'passthrough', reason: 'no GPU adapter', network: '', gpu: '' }))[0],
+    'framemill  passthrough: no GPU adapter');
 });
 
 await finish();
