@@ -15,6 +15,8 @@ import { Helper } from './helper.js';
 /** The page's worker, for all of its players: they share a device there. @type {Home|null} */
 let shared = null;
 let engines = 0;
+/** Workers that failed, whatever the reason: after two the page draws itself. */
+let failed = 0;
 
 /** @returns {Home} */
 function takeHome() {
@@ -26,6 +28,7 @@ function takeHome() {
       onnews: (news) => all.get(news.engine)?.hear(news),
       onend: (why) => {
         if (shared === mine) shared = null;
+        if (mine.users) failed++;
         for (const engine of [...all.values()]) engine.hear({ event: 'lost', reason: why });
       } }) };
     shared = mine;
@@ -58,7 +61,7 @@ export class WorkerEngine {
    * @returns {Promise<WorkerEngine|null>} null: workers cannot, here; the canvas is as it was
    */
   static async open(options) {
-    if (!options.canvas.transferControlToOffscreen || typeof VideoFrame === 'undefined') return null;
+    if (failed > 1 || !options.canvas.transferControlToOffscreen || typeof VideoFrame === 'undefined') return null;
     let home = /** @type {Home|null} */ (null), about;
     try {
       home = takeHome();

@@ -108,7 +108,7 @@ test('plans are loaded as the page says', async () => {
   equal(await page.evaluate(() => asked.length), 0);
 });
 
-test('the worker fails: the plain video at once, and back with another', async () => {
+test('the worker fails: the plain video at once, and back with another; when that fails, too, the page draws', async () => {
   const page = await playing('/made/slow.webm', { model: 'lanczos2x' });
   await isShown(page);
   const first = drawer(page);
@@ -119,6 +119,11 @@ test('the worker fails: the plain video at once, and back with another', async (
   ok(/lost.*on purpose/.test(found.reason) && !found.shown, JSON.stringify(found));
   await isShown(page);
   ok(drawer(page) && drawer(page) !== first);
+  await drawer(page).evaluate(() => { setTimeout(() => { throw new Error('on purpose'); }); });
+  await until(page, 'player.state === "passthrough"', 3);
+  await isShown(page);
+  equal(await page.evaluate(() => player.stats().inWorker), false);
+  await noWorkers(page);
 });
 
 for (const [what, script] of Object.entries({
