@@ -21,7 +21,7 @@ from bench_video_reuse import reuse
 
 FRAMES, RATE_BAR, QUALITY_BAR, QUALITY_AIM = 300, 44.4, 37.0, 37.5
 ENCODER = ("-c", "libx264", "-e", "preset=veryfast", "-e", "crf=23")
-LADDER = ("rt3", "rt9", "rt14", "rt27")
+LADDER = ("rt3", "rt8", "rt9", "rt14", "rt27")
 
 
 class Bench:

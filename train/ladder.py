@@ -42,8 +42,8 @@ def cycles_done(name):
 
 def begun(name):
     """Is there what it begins with?"""
-    start = networks.RECIPES[name].start
-    return not start or cycles_done(start) > 0
+    recipe = networks.RECIPES[name]
+    return not recipe.start or cycles_done(recipe.start) >= recipe.start_cycle
 
 
 def item(text):

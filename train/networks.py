@@ -19,6 +19,7 @@ to add.
 
 ivs is the luma network of a browser player: it works on a picture that has been enlarged bilinearly, by whatever ratio, so one
 set of weights serves all of them."""
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -210,6 +211,7 @@ class Cycle:
     rate: float            # at the top of the cosine
     method: str = "soap"   # of plain convolutions; or adam, of collapsible ones: all networks began so, it takes three times the steps
     fixed: bool = False    # batch norm does in training what it does later: statistics as the cycle before left them
+    stages: tuple = None   # as the recipe's, when it has its own
 
 
 def adam(steps, rate):
@@ -223,7 +225,8 @@ class Recipe:
     arguments: dict
     cycles: tuple                  # those that come after them are like the last
     stages: tuple = ((0.50, 32, 16, "l1"), (0.85, 48, 16, "l1"), (1.00, 48, 16, "l2"))  # until that share of a cycle: crop, batch, loss
-    start: str = None              # begins with the weights of this network's first cycle, where their shapes are the same
+    start: str = None              # begins with the weights that a cycle of this network left, where they suit
+    start_cycle: int = 1
     ratios: tuple = (2,)           # of enlargement; a crop is of the size above at 2, and of the same size enlarged at others
     average: float = 0.999         # weight of what was before in the running average of the weights
     clips: bool = False            # trained on frames that went through H.264
@@ -237,13 +240,17 @@ class Recipe:
 
 
 NINE, FOURTEEN = dict(width=16, hidden=3, first=5, last=5), dict(width=16, hidden=6)
+LATE = ((1.00, 48, 32, "l1"),)
 RECIPES = {
-    "rt3": Recipe(Ladder, dict(width=8, hidden=5), (adam(8000, 2e-3), Cycle(8000, 5e-3))),
-    "rt9": Recipe(Ladder, NINE, (adam(8000, 2e-3), adam(16000, 1e-3), Cycle(8000, 5e-3), Cycle(24000, 8e-3))),
-    "rt14": Recipe(Ladder, FOURTEEN, (adam(8000, 2e-3), adam(16000, 1e-3), Cycle(8000, 5e-3))),
-    "rt27": Recipe(Ladder, dict(width=16, hidden=11), (adam(8000, 2e-3), Cycle(8000, 5e-3), Cycle(32000, 7e-3))),
-    "rt105": Recipe(Ladder, dict(width=32, hidden=11), (adam(5000, 1e-3), Cycle(8000, 3e-3), Cycle(16000, 4e-3))),
-    "piper": Recipe(Piper, dict(), (adam(5000, 1e-3), Cycle(5000, 2e-3, fixed=True))),
+    "rt3": Recipe(Ladder, dict(width=8, hidden=5), (adam(8000, 2e-3), Cycle(12000, 5e-3))),
+    "rt8": Recipe(Ladder, dict(width=16, hidden=3, first=5, last=3), (Cycle(16000, 6e-3),), start="rt9", start_cycle=5),
+    "rt9": Recipe(Ladder, NINE, (adam(8000, 2e-3), adam(16000, 1e-3), Cycle(8000, 5e-3), Cycle(24000, 8e-3), Cycle(16000, 4e-3))),
+    "rt14": Recipe(Ladder, FOURTEEN, (adam(8000, 2e-3), adam(16000, 1e-3), Cycle(8000, 5e-3), Cycle(16000, 4e-3))),
+    "rt27": Recipe(Ladder, dict(width=16, hidden=11), (adam(8000, 2e-3), Cycle(8000, 5e-3), Cycle(16000, 3e-3), Cycle(16000, 3e-3),
+        Cycle(6000, 2e-3, stages=LATE), Cycle(8000, 3e-3, stages=LATE))),
+    "rt105": Recipe(Ladder, dict(width=32, hidden=11), (adam(5000, 1e-3), Cycle(8000, 3e-3), Cycle(12000, 2e-3))),
+    "piper": Recipe(Piper, dict(),
+        (adam(5000, 1e-3), Cycle(5000, 2e-3, fixed=True), Cycle(5000, 2e-3, fixed=True), Cycle(9000, 2e-3, fixed=True))),
     "rt14-x3": Recipe(Ladder, dict(scale=3, **FOURTEEN), (adam(3000, 2e-3), Cycle(3000, 5e-3)), start="rt14", ratios=(3,)),
     "rt14-x4": Recipe(Ladder, dict(scale=4, **FOURTEEN), (adam(3000, 2e-3), Cycle(3000, 5e-3)), start="rt14", ratios=(4,)),
     "piper-x3": Recipe(Piper, dict(scale=3), (adam(250, 5e-4), Cycle(1000, 1e-3, fixed=True)), start="piper", ratios=(3,)),
@@ -282,6 +289,21 @@ def load(network, state):
     if not any(key.endswith(".shrink") for key in state):
         collapse(network)
     network.load_state_dict(state)
+
+
+def fitting(network, given):
+    """The network's own state_dict with what suits it of given weights: what has the same name and shape, and of larger kernels the middle."""
+    own = network.state_dict()
+    for key, value in given.items():
+        if own[key].shape == value.shape:
+            own[key] = value
+        elif key.endswith(".expand"):
+            outputs, inputs, size, _ = network.get_submodule(key[:-len(".expand")]).shape
+            side = math.isqrt(value.shape[1] // inputs)
+            edge = (side - size) // 2
+            if value.shape[0] == outputs and edge > 0:
+                own[key] = value.view(outputs, inputs, side, side)[:, :, edge:edge + size, edge:edge + size].reshape(outputs, -1)
+    return own
 
 
 def multiplies(network):

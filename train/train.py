@@ -116,7 +116,7 @@ class Training:
     def resume(self):
         if not os.path.exists(file_of(self.name, ".pt")):
             if self.recipe.start:
-                self.begin_with(file_of(self.recipe.start, "-cycle1.pt"))
+                self.begin_with(file_of(self.recipe.start, f"-cycle{self.recipe.start_cycle}.pt"))
             return
         state = load_weights(self.average, self.name)
         networks.load(self.network, state["network"])
@@ -141,12 +141,9 @@ class Training:
         self.fast = fast.backward_of(self.network)
 
     def begin_with(self, path):
-        """Takes what has the same name and shape."""
         if not os.path.exists(path):
             sys.exit(f"{self.name} begins with {path}, which is not there: train {self.recipe.start} first")
-        given = torch.load(path, map_location="cpu")["average"]
-        own = self.network.state_dict()
-        own.update({key: value for key, value in given.items() if own[key].shape == value.shape})
+        own = networks.fitting(self.network, torch.load(path, map_location="cpu")["average"])
         self.network.load_state_dict(own)
         self.average.load_state_dict(own)
 
@@ -177,7 +174,7 @@ class Training:
     def advance(self):
         """One step; its loss."""
         share = self.step / self.length()
-        _, crop, batch, kind = next(stage for stage in self.recipe.stages if share < stage[0])
+        _, crop, batch, kind = next(stage for stage in self.now().stages or self.recipe.stages if share < stage[0])
         if self.device != "cpu":
             batch *= 4
         crops = self.crops[self.taken % len(self.crops)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-export type Model = 'auto' | 'rt3' | 'rt9' | 'rt14' | 'rt27' | 'rt105' | 'rt9-h264' | 'rt14-h264' | 'ivs' | 'piper' | 'lanczos2x' | (string & {}) | URL | object;
+export type Model = 'auto' | 'rt3' | 'rt8' | 'rt9' | 'rt14' | 'rt27' | 'rt105' | 'rt9-h264' | 'rt14-h264' | 'ivs' | 'piper' | 'lanczos2x' | (string & {}) | URL | object;
 export type State = 'starting' | 'running' | 'paused' | 'passthrough';
 
 export interface Rules {

@@ -15,7 +15,7 @@ import { makeRenditions } from './demo/renditions.mjs';
 const here = dirname(fileURLToPath(import.meta.url)), root = resolve(here, '..');
 
 /** Networks that pages may want. */
-export const NETWORKS = ['rt3', 'rt9', 'rt14', 'rt27', 'rt105', 'ivs', 'rt9-h264', 'rt14-h264', 'piper'];
+export const NETWORKS = ['rt3', 'rt8', 'rt9', 'rt14', 'rt27', 'rt105', 'ivs', 'rt9-h264', 'rt14-h264', 'piper'];
 
 const TYPES = /** @type {Record<string, string>} */ ({ '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8', '.mjs': 'text/javascript; charset=utf-8',

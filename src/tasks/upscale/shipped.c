@@ -14,10 +14,10 @@ static const struct {
     const char *name[NAMES_MAX];
     int video; /* the first of them for video: 640x360 at the rate of films on two cores */
 } ladder[] = {
-    {2, {"rt105", "rt27", "rt14", "rt9", "rt3"}, 2},
+    {2, {"rt105", "rt27", "rt14", "rt8", "rt3"}, 2},
     {3, {"rt105", "rt14-x3"}, 1},
     {4, {"rt105", "rt14-x4"}, 1},
-    {64, {"rt105", "rt27", "rt14", "rt9", "rt3"}, 2},
+    {64, {"rt105", "rt27", "rt14", "rt8", "rt3"}, 2},
 };
 #define ROWS (sizeof ladder / sizeof *ladder)
 
