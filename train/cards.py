@@ -242,7 +242,7 @@ def card(name):
         missing = [m - g for m, g in zip(MUST[name], got)]
         yield ""
         yield "Our own bar is {:.2f} / {:.2f} on Set5 / Set14: {}.".format(*MUST[name], "reached" if max(missing) <= 0 else ", ".join(
-            f"{s} misses it by {m:.2f} dB" for s, m in zip(("Set5", "Set14"), missing) if m > 0) + "")
+            f"{s} misses it by {m:.3f} dB" for s, m in zip(("Set5", "Set14"), missing) if m > 0) + "")
     if name == "ivs":
         yield ""
         yield "In its place we put the ladder: `rt9` for 1.5 and 2, `rt14-x3` for 3. They work on the small picture, before it is enlarged: for each pixel of the result that is " \
