@@ -80,6 +80,12 @@ static int run_marked(const struct plan_mark *mark, struct cpu_call *call)
     return FM_OK;
 }
 
+/* Nothing is computed any more, so there is nothing to say of it either. */
+static bool has_failed(struct backend_session *s)
+{
+    return atomic_load_explicit(&s->failure, memory_order_relaxed) != FM_OK;
+}
+
 static void run_piece(struct backend_session *s, int t, int piece, int thread)
 {
     const struct plan_task *task = &s->layout->task[t];
@@ -103,7 +109,7 @@ static void run_piece(struct backend_session *s, int t, int piece, int thread)
         call.x1 = call.x0 + task->chunk_x < out->x1 ? call.x0 + task->chunk_x : out->x1;
         if (call.x0 < out->x0) call.x0 = out->x0;
     }
-    if (atomic_load_explicit(&s->failure, memory_order_relaxed) != FM_OK) return;
+    if (has_failed(s)) return;
     if (s->cancel && atomic_load_explicit(s->cancel, memory_order_relaxed)) {
         atomic_store(&s->failure, FM_ERR_CANCELLED);
         return;
@@ -191,10 +197,10 @@ static void say_progress(struct backend_session *s, int done)
 static void work_alone(struct backend_session *s)
 {
     const int first = s->first_task, part = progress_part(s);
-    for (int t = first; t < s->end_task; t++) {
+    for (int t = first; t < s->end_task && !has_failed(s); t++) {
         const struct plan_task *task = &s->layout->task[t];
         for (int piece = 0; piece < task->chunks_x * task->chunks_y; piece++) run_piece(s, t, piece, 0);
-        if (s->progress && (t + 1 - first) % part == 0) say_progress(s, t + 1 - first);
+        if (s->progress && (t + 1 - first) % part == 0 && !has_failed(s)) say_progress(s, t + 1 - first);
     }
 }
 
@@ -224,7 +230,7 @@ static void work(void *session, int thread)
             }
             if (ready || !own || !(own & ~atomic_load_explicit(&tasks->state[next].claimed, memory_order_relaxed))) {
                 next++; /* nothing of ours left in it */
-                if (thread == 0 && s->progress && (next - first) / part != reported) {
+                if (thread == 0 && s->progress && (next - first) / part != reported && !has_failed(s)) {
                     reported = (next - first) / part;
                     say_progress(s, atomic_load(&tasks->prefix) - first);
                 }
