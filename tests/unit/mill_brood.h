@@ -18,6 +18,7 @@
 #include "core/threads.h"
 #include "mill/child.h"
 #include "mill/mill.h"
+#include "told_clock.h"
 
 #define BROOD_TAIL 5000 /* bytes of result, more than a page */
 
@@ -46,24 +47,10 @@ CHECK_UNUSED static void brood_sleep_us(uint32_t us)
     nanosleep(&t, NULL);
 }
 
-/* What slots take is told, not measured, so that schedules hang on nothing else that the machine does: the clock of the workers' processes
- * says once, at the end of a slot, what it would be if that had taken just as long as it was meant to. */
-static uint64_t brood_clock_last, brood_clock_told;
-
-CHECK_UNUSED static uint64_t brood_clock(void)
-{
-    struct timespec t;
-    const uint64_t told = brood_clock_told;
-    brood_clock_told = 0;
-    if (told) return told;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return brood_clock_last = (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
-}
-
 CHECK_UNUSED static int brood_process(void *user, int worker, void *bundle)
 {
     struct egg *const e = bundle;
-    const uint64_t begun_ns = brood_clock_last;
+    const uint64_t begun_ns = told_clock_last;
     const unsigned begun = atomic_fetch_add(&e->begins, 1);
     const int slowness = user ? *(const int *) user : 0; /* microseconds by worker */
     if (begun < e->deaths) (void) kill(getpid(), SIGKILL);
@@ -78,7 +65,7 @@ CHECK_UNUSED static int brood_process(void *user, int worker, void *bundle)
     e->answer = brood_answer(e->question);
     memset(e->tail, (int) (e->question & 0xff), sizeof e->tail);
     e->pid = getpid();
-    if (begun_ns) brood_clock_told = begun_ns + (1 + e->sleep_us + slow_us) * UINT64_C(1000);
+    if (begun_ns) told_clock_next = begun_ns + (1 + e->sleep_us + slow_us) * UINT64_C(1000);
     return e->result;
 }
 
@@ -136,7 +123,7 @@ CHECK_UNUSED static bool brood_child(int argc, char **argv, int *code)
     struct mill_child child = {.process = brood_process};
     struct fm_error error;
     *code = 7;
-    core_set_clock(brood_clock);
+    core_set_clock(told_clock);
     if (strcmp(mode, "exits") == 0) return true;
     if (strcmp(mode, "sleeps") == 0)
         for (;;) pause();

@@ -10,6 +10,7 @@
 #include "mill/pace.h"
 #include "mill/ring.h"
 #include "mill/schedule.h"
+#include "told_clock.h"
 
 #include <time.h>
 
@@ -387,27 +388,13 @@ static void pace_does_not_hurry_afterwards(void)
 
 /* ---- the real mill ---- */
 
-/* What a slot takes is told, not measured, whatever else the machine does: a worker's clock says once, at the end of a slot, what it would
- * be if that had taken as long as it was meant to. */
-static _Thread_local uint64_t clock_last, clock_told;
-
-static uint64_t clock_read(void)
-{
-    struct timespec t;
-    const uint64_t told = clock_told;
-    clock_told = 0;
-    if (told) return told;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return clock_last = (uint64_t) t.tv_sec * 1000000000u + (uint64_t) t.tv_nsec;
-}
-
 static int sleep_for(void *user, int worker, void *bundle)
 {
     const long ns = ((const int *) user)[worker] * 1000000L;
-    const uint64_t begun = clock_last;
+    const uint64_t begun = told_clock_last;
     (void) bundle;
     nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-    clock_told = begun + (uint64_t) ns;
+    told_clock_next = begun + (uint64_t) ns;
     return 0;
 }
 
@@ -443,7 +430,7 @@ static void the_real_mill_shares_by_what_slots_take(void)
     struct mill *mill;
     struct mill_metrics m;
     uint64_t count[3] = {0};
-    core_set_clock(clock_read);
+    core_set_clock(told_clock);
     if (CHECK_INT(mill_create(&params, &mill, NULL), FM_OK)) {
         run_and_count(mill, 120, count);
         mill_get_metrics(mill, &m);
