@@ -25,8 +25,9 @@ async function startHelper() {
   const at = new URL('./wasm_worker.js', import.meta.url);
   if (globalThis.Worker) return new Helper(new Worker(new URL('./wasm_worker.js', import.meta.url), { type: 'module' }),
     'the engine');
-  const node = await import(/* @vite-ignore */ String('node:worker_threads'));
-  return new Helper(new node.Worker(at), 'the engine');
+  // in Node; bundlers for pages are not to see that name
+  const { Worker: NodeWorker } = await import(['node', 'worker_threads'].join(':'));
+  return new Helper(new NodeWorker(at), 'the engine');
 }
 
 /** Shared memory that frames use in turn. */

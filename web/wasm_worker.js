@@ -2,9 +2,8 @@
 // One instance of the engine (web/wasm/face.h), in a worker of its own: wasm.js gives it networks and parts of pictures. Messages
 // are {id, op, ...}; answers {id, result} or {id, error}; work is done in the order in which it was asked for.
 
-/** The door to whoever started this worker, in pages and in Node. */
-const port = globalThis.WorkerGlobalScope ? globalThis
-  : (await import(/* @vite-ignore */ String('node:worker_threads'))).parentPort;
+/** The door to whoever started this worker, in pages and in Node; bundlers for pages are not to see that name. */
+const port = globalThis.WorkerGlobalScope ? globalThis : (await import(['node', 'worker_threads'].join(':'))).parentPort;
 
 const FAILED = 52; // WASI's ENOSYS: no such thing here
 
