@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a video's colour tags mean for us: the shares of luma, and whether results of 8 bits can show it at all. The browser turns
 // its frames into R, G, B itself (range, matrix, primaries); what is left is to know which Y' the stream had.
-import { LUMA } from './plan.js';
 
 /**
  * @typedef {object} Space what VideoFrame.colorSpace says; anything may be missing
@@ -16,6 +15,13 @@ import { LUMA } from './plan.js';
  * @property {'srgb'|'display-p3'} canvas the colour space to import and to show in
  * @property {string} whyNot why our results would show wrong colours; '' when they do not
  */
+
+/** Shares of red, green and blue in Y', by the video's matrix. */
+export const LUMA = Object.freeze({
+  bt601: [0.299, 0.587, 0.114],
+  bt709: [0.2126, 0.7152, 0.0722],
+  bt2020: [0.2627, 0.678, 0.0593],
+});
 
 /** @type {Record<string, Colour['matrix']>} */
 const MATRIX = { bt709: 'bt709', bt470bg: 'bt601', smpte170m: 'bt601', fcc: 'bt601', smpte240m: 'bt601', 'bt2020-ncl': 'bt2020',

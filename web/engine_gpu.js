@@ -4,6 +4,7 @@
 import { takeGpu } from './gpu.js';
 import { chooseForm, loadPlan, selfTest, whyNot } from './plan.js';
 import { Renderer } from './renderer.js';
+import { wordsOf } from './words.js';
 
 /**
  * @typedef {import('./models.js').Rung} Rung
@@ -35,9 +36,7 @@ export class GpuEngine {
   static async open(options) {
     const gpu = await takeGpu(options.power);
     try {
-      const { canvas, ontimes, onverdict, onfault, ondone } = options, { device, timestamps } = gpu;
-      return new GpuEngine(gpu, await Renderer.create({ device, canvas, timestamps, ontimes, onverdict, onfault, ondone }),
-        options);
+      return new GpuEngine(gpu, await Renderer.create(gpu.device, options), options);
     } catch (reason) {
       gpu.release();
       throw reason;
@@ -100,7 +99,7 @@ export class GpuEngine {
         typeof VideoFrame === 'undefined' ? undefined : pipelines);
       if (!good) faults.push(`the self-test failed in ${form}, by ${difference} of 255`);
     } catch (reason) {
-      faults.push(`${form}: ${/** @type {any} */ (reason)?.message ?? reason}`);
+      faults.push(`${form}: ${wordsOf(reason)}`);
     }
     return faults.join();
   }

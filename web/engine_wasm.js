@@ -2,6 +2,7 @@
 // A player's way to draw without a GPU: the C engine in workers (wasm.js), small videos only. Frames go through two canvases of two
 // dimensions.
 import { createWasm } from './wasm.js';
+import { wordsOf } from './words.js';
 
 /** More than this no processor does in time. */
 const MOST = 640 * 360;
@@ -15,7 +16,7 @@ const toCode = Uint8Array.from({ length: 4097 },
   (_, i) => Math.round(255 * (i / 4096 <= 0.0031308 ? (i / 4096) * 12.92 : 1.055 * (i / 4096) ** (1 / 2.4) - 0.055)));
 
 /** @param {Uint8ClampedArray} rgba of SMPTE C; becomes sRGB */
-export function primariesToSrgb(rgba) {
+function primariesToSrgb(rgba) {
   const m = SMPTE_C, code = (/** @type {number} */ v) => toCode[v <= 0 ? 0 : v >= 1 ? 4096 : (v * 4096 + 0.5) | 0];
   for (let i = 0; i < rgba.length; i += 4) {
     const r = toLinear[rgba[i]], g = toLinear[rgba[i + 1]], b = toLinear[rgba[i + 2]];
@@ -123,7 +124,7 @@ export class WasmEngine {
       if (this.#gone) return;
       if (reason?.broken && !this.#restarted) return void this.#restart();
       this.#busy = false;
-      this.#options.onfault(String(reason?.message ?? reason));
+      this.#options.onfault(wordsOf(reason));
     });
     return { submitted: true };
   }
@@ -139,7 +140,7 @@ export class WasmEngine {
       this.#net = await wasm.load(onnxOf(this.#from));
       this.#busy = false;
     } catch (reason) {
-      if (!this.#gone) this.#options.onfault(String(/** @type {any} */ (reason)?.message ?? reason));
+      if (!this.#gone) this.#options.onfault(wordsOf(reason));
     }
   }
 

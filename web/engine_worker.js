@@ -3,6 +3,7 @@
 // over to it. The page only takes each frame and sends it there: a tenth of the time that its import and its commands would take
 // here.
 import { Helper } from './helper.js';
+import { wordsOf } from './words.js';
 
 /**
  * @typedef {import('./models.js').Rung} Rung
@@ -196,12 +197,10 @@ export class WorkerEngine {
   async #fetch({ key, url }) {
     const { fetch = globalThis.fetch.bind(globalThis) } = this.#options;
     try {
-      const { ok, status, statusText, ...answer } = await fetch(url).then(async (r) =>
-        ({ ok: r.ok, status: r.status, statusText: r.statusText,
-        body: r.ok ? await r.arrayBuffer() : undefined }));
-      await this.#ask('fetched', { key, ok, status, statusText, ...answer });
+      const answer = await fetch(url), { ok, status, statusText } = answer;
+      await this.#ask('fetched', { key, ok, status, statusText, body: ok ? await answer.arrayBuffer() : null });
     } catch (reason) {
-      this.#ask('fetched', { key, error: String(/** @type {any} */ (reason)?.message ?? reason) }).catch(() => {});
+      this.#ask('fetched', { key, error: wordsOf(reason) }).catch(() => {});
     }
   }
 

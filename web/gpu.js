@@ -3,11 +3,9 @@
 
 /**
  * @typedef {object} Gpu
- * @property {GPUAdapter} adapter
  * @property {GPUDevice} device
  * @property {string} name
  * @property {boolean} software
- * @property {boolean} timestamps
  * @property {Set<(reason: string) => void>} onlost told once, with the reason, when the device is gone for all
  * @property {() => void} release
  */
@@ -15,10 +13,10 @@
 const FEATURES = ['shader-f16', 'timestamp-query', 'subgroups'];
 // Sizes of pictures decide how much is needed of these; asking for more than the default costs nothing.
 const LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxTextureDimension2D', 'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupsPerDimension', 'maxStorageBuffersPerShaderStage'];
+  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupsPerDimension',
+  'maxStorageBuffersPerShaderStage'];
 
-/** @type {{gpu: Promise<Gpu>, users: number}|null} */
+/** @type {{gpu: Promise<Omit<Gpu, 'release'>>, users: number}|null} */
 let shared = null;
 
 /** @param {GPUAdapter} adapter */
@@ -27,7 +25,7 @@ function nameOf({ info }) {
   return [...new Set(parts)].join(' ') || 'GPU';
 }
 
-/** @param {GPUPowerPreference} [power] @returns {Promise<Gpu>} */
+/** @param {GPUPowerPreference} [power] @returns {Promise<Omit<Gpu, 'release'>>} */
 async function open(power) {
   const gpu = globalThis.navigator?.gpu;
   if (!gpu) throw new Error(globalThis.isSecureContext === false ? 'WebGPU needs a secure page (https)'
@@ -38,11 +36,8 @@ async function open(power) {
   for (const l of LIMITS) if (l in adapter.limits) limits[l] = /** @type {any} */ (adapter.limits)[l];
   const device = await adapter.requestDevice({ label: 'framemill',
     requiredFeatures: /** @type {any} */ (FEATURES.filter((f) => adapter.features.has(f))), requiredLimits: limits });
-  /** @type {Gpu} */
-  const opened = { adapter, device, name: nameOf(adapter),
-    software: !!(/** @type {any} */ (adapter).info?.isFallbackAdapter ?? /** @type {any} */ (adapter).isFallbackAdapter),
-    timestamps: device.features.has('timestamp-query'), onlost: new Set(), release: () => {} };
-  return opened;
+  return { device, name: nameOf(adapter), onlost: new Set(),
+    software: !!(/** @type {any} */ (adapter).info?.isFallbackAdapter ?? /** @type {any} */ (adapter).isFallbackAdapter) };
 }
 
 /**

@@ -4,6 +4,7 @@
 import { GpuEngine } from './engine_gpu.js';
 import { takeGpu } from './gpu.js';
 import { IN_FLIGHT } from './renderer.js';
+import { wordsOf } from './words.js';
 
 /**
  * @typedef {import('./models.js').Rung} Rung
@@ -88,8 +89,8 @@ class Place {
       if (use === this.#use) drawn = this.#its.render({ image, ...size, colorSpace: null, time: 0, due: 0, close: () => {} },
         drawing).submitted;
     } catch (reason) {
-      const { name, message } = /** @type {any} */ (reason);
-      if (name !== 'InvalidStateError') this.#tell('fault', { fault: message ?? String(reason) }); // that one: the frame has gone
+      // InvalidStateError: the frame has gone
+      if (/** @type {any} */ (reason).name !== 'InvalidStateError') this.#tell('fault', { fault: wordsOf(reason) });
     } finally {
       image.close();
     }
@@ -148,7 +149,7 @@ async function answer({ id, op, engine, ...message }) {
     if (op === 'close') places.delete(engine);
     say({ id, result: await /** @type {any} */ (place)?.[op](message) });
   } catch (reason) {
-    say({ id, error: String(/** @type {any} */ (reason)?.message ?? reason) });
+    say({ id, error: wordsOf(reason) });
   }
 }
 

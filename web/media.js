@@ -5,6 +5,7 @@
 //     const media = await openMedia(file);                    // a Blob, or an address
 //     for await (const { frame, time } of decodeFrames(media)) { ...; frame.close(); }
 //     media.close();
+import { wordsOf } from './words.js';
 
 /**
  * @typedef {object} Media
@@ -40,11 +41,8 @@ export function whyNoFiles() {
   return typeof VideoDecoder === 'undefined' ? 'this browser has no WebCodecs (VideoDecoder)' : '';
 }
 
-/** @param {unknown} reason */
-const text = (reason) => (reason instanceof Error ? reason.message : String(reason));
-
 /** mediabunny: the given one, or the module of that name (an import map or a bundler finds it). @param {any} [given] */
-export async function loadKit(given) {
+async function loadKit(given) {
   try {
     return given ?? await import('mediabunny');
   } catch (reason) {
@@ -82,12 +80,12 @@ export async function openMedia(from, { mediabunny } = {}) {
       hdr: colour.transfer === 'pq' || colour.transfer === 'hlg', close: () => input.dispose() };
   } catch (reason) {
     input.dispose();
-    throw reason instanceof MediaError ? reason : new MediaError(`the file cannot be read: ${text(reason)}`, reason);
+    throw reason instanceof MediaError ? reason : new MediaError(`the file cannot be read: ${wordsOf(reason)}`, reason);
   }
 }
 
 /** Whether a packet makes a picture: VP8 has some that only serve others. @param {string} codec @param {Uint8Array} data */
-export function isShown(codec, data) {
+function isShown(codec, data) {
   return codec !== 'vp8' || data.length === 0 || (data[0] & 16) !== 0;
 }
 
@@ -116,7 +114,7 @@ export async function* decodeFrames(media, { from, signal, ahead = 4, counts = {
   /** @param {unknown} reason */
   const fail = (reason) => {
     failure ??= reason instanceof MediaError ? reason
-      : new MediaError(`the video is damaged, or cannot be decoded: ${text(reason)}`, reason);
+      : new MediaError(`the video is damaged, or cannot be decoded: ${wordsOf(reason)}`, reason);
     wake();
   };
   const decoder = new VideoDecoder({ output: (frame) => { if (over) frame.close(); else ready.push(frame); wake(); },

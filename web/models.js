@@ -9,8 +9,8 @@
  */
 
 /** Multiply-adds per pixel of the input, at twice the size. */
-const COST = Object.freeze({ lanczos2x: 1764, rt3: 3340, rt8: 7988, rt9: 9012, 'rt9-h264': 9012, ivs: 12312, rt14: 14644,
-  'rt14-h264': 14644, rt27: 26164, rt105: 102916, piper: 451008 });
+const COST = { lanczos2x: 1764, rt3: 3340, rt8: 7988, rt9: 9012, 'rt9-h264': 9012, ivs: 12312, rt14: 14644,
+  'rt14-h264': 14644, rt27: 26164, rt105: 102916, piper: 451008 };
 /** What comes below a network. The -h264 ones are trained on compressed video. @type {Record<string, string>} */
 const BELOW = { piper: 'rt105', rt105: 'rt27', rt27: 'rt14', rt14: 'rt9', rt9: 'rt3', rt8: 'rt3', 'rt14-h264': 'rt9-h264',
   'rt9-h264': 'rt3', ivs: 'rt3' };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What a player needs from outside, loaded when it is wanted: an engine, a source of frames, the state of the battery.
+import { WorkerEngine } from './engine_worker.js';
+import { listen } from './listen.js';
 import { ElementSource } from './source_element.js';
+import { wordsOf } from './words.js';
 
 /**
  * @typedef {import('./player.js').Engine} Engine
@@ -15,8 +18,7 @@ import { ElementSource } from './source_element.js';
  */
 export async function openEngine(kind, options, { videoWidth, videoHeight }) {
   if (kind === 'webgpu')
-    return (await (await import('./engine_worker.js')).WorkerEngine.open(options)) ??
-      (await import('./engine_gpu.js')).GpuEngine.open(options);
+    return (await WorkerEngine.open(options)) ?? (await import('./engine_gpu.js')).GpuEngine.open(options);
   if (kind !== 'wasm') throw new TypeError(`no backend is called ${kind}`);
   const { WasmEngine } = await import('./engine_wasm.js'), why = WasmEngine.whyNot(videoWidth, videoHeight);
   if (why) throw new Error(why);
@@ -38,7 +40,7 @@ export function openSource(mode, video, { stale, take, onframe, onerror }) {
   if (mode !== 'decoded') return element();
   const instead = (/** @type {any} */ reason) => {
     if (stale()) return;
-    onerror(`decoded frames cannot be had: ${reason?.message ?? reason}; the element's are taken`);
+    onerror(`decoded frames cannot be had: ${wordsOf(reason)}; the element's are taken`);
     element();
   };
   import('./source_decoded.js').then(async ({ DecodedSource }) => {
@@ -60,6 +62,6 @@ export function watchBattery(tell, signal) {
   ask.call(navigator).then((/** @type {any} */ battery) => {
     const look = () => tell(!battery.charging && battery.level < 1);
     look();
-    for (const name of ['chargingchange', 'levelchange']) battery.addEventListener(name, look, { signal });
+    listen(battery, 'chargingchange levelchange', look, signal);
   }, () => {});
 }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Runs a web plan (docs/web-plan.md): loads it, checks what the device can do, makes buffers and pipelines for a size, and encodes
-// a frame. It knows nothing of networks: what is to be done stands in the plan.
+// Runs a web plan (docs/web-plan.md): checks what the device can do, makes buffers and pipelines for a size, and encodes a frame.
+// It knows nothing of networks: what is to be done stands in the plan.
 //
 //     const plan = await loadPlan('models/rt14.json');
 //     const runner = await createRunner(device, plan, { width: 1280, height: 720 });
 //     runner.encode(encoder, source, texture);   // source: GPUExternalTexture or GPUTexture; texture: rgba8unorm, storage
 //     runner.destroy();
+import { LUMA } from './colour.js';
+import { fromBase64 } from './load.js';
+
+export { fromBase64, loadPlan } from './load.js';
+export { LUMA };
 
 /**
  * @typedef {object} PlanBinding
@@ -66,63 +71,11 @@
  * @typedef {'texture'|'external'} SourceKind
  */
 
-/** Shares of red, green and blue in Y', by the video's matrix. */
-export const LUMA = Object.freeze({
-  bt601: [0.299, 0.587, 0.114],
-  bt709: [0.2126, 0.7152, 0.0722],
-  bt2020: [0.2627, 0.678, 0.0593],
-});
-
-/** @param {string} text @returns {Uint8Array} */
-export function fromBase64(text) {
-  const bytes = atob(text);
-  return Uint8Array.from(bytes, (c) => c.charCodeAt(0));
-}
-
 /** @param {number} h a half's bits @returns {number} */
 function halfToFloat(h) {
   const sign = h & 0x8000 ? -1 : 1, exponent = (h >> 10) & 31, fraction = h & 1023;
   if (exponent === 0) return sign * fraction * 2 ** -24;
   return exponent === 31 ? (fraction ? NaN : sign * Infinity) : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/**
- * @param {string|URL} url @param {typeof globalThis.fetch} fetcher @param {'text'|'json'|'arrayBuffer'} as
- * @returns {Promise<any>}
- */
-async function get(url, fetcher, as) {
-  const answer = await fetcher(url);
-  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
-  return answer[as]();
-}
-
-/**
- * Loads a plan: the address of its sidecar, or what `export --inline` wrote (an object). Weights come with it, shaders when needed.
- * @param {string|URL|object} from
- * @param {{fetch?: typeof globalThis.fetch}} [options]
- * @returns {Promise<Plan>}
- */
-export async function loadPlan(from, { fetch: fetcher = globalThis.fetch.bind(globalThis) } = {}) {
-  const inline = typeof from === 'object' && !(from instanceof URL);
-  const base = inline ? undefined : new URL(String(from), globalThis.location?.href);
-  const found = inline ? from : await get(/** @type {URL} */ (base), fetcher, 'json');
-  if (found.format !== 'framemill-web-plan' || found.version !== 1)
-    throw new Error(`${base ?? 'plan'}: not a web plan of version 1`);
-  /** @type {Plan} */
-  const plan = { ...found, forms: { ...found.forms } };
-  const bytes = found.weights.base64 !== undefined ? fromBase64(found.weights.base64)
-    : new Uint8Array(await get(new URL(found.weights.file, base), fetcher, 'arrayBuffer'));
-  if (bytes.byteLength !== found.weights.bytes)
-    throw new Error(`${plan.name}: ${bytes.byteLength} bytes of weights, not ${found.weights.bytes}`);
-  plan.halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-  for (const [name, form] of Object.entries(plan.forms)) {
-    /** @type {Promise<string>|undefined} */
-    let text;
-    const read = () => (text ??= form.text !== undefined ? Promise.resolve(form.text)
-      : get(new URL(String(form.shader), base), fetcher, 'text'));
-    plan.forms[name] = Object.defineProperty({ ...form }, 'read', { value: read });
-  }
-  return plan;
 }
 
 /** The form for a device. @param {GPUDevice} device @param {Plan} plan @returns {'f16'|'f32'} */

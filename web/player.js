@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: MIT
 // The player: joins a source of frames, an engine that draws them and the canvas over the video, and decides at every moment
 // whether the canvas may be seen. Whatever is off, the plain video is what the viewer sees.
+import { listen } from './listen.js';
 import { FrameLoop } from './loop.js';
 import { costOf, firstRung, ladderOf } from './models.js';
 import { Monitor } from './monitor.js';
 import { openEngine, openSource, watchBattery } from './open.js';
 import { Screen } from './screen.js';
 import { gather, Overlay } from './stats.js';
+import { wordsOf } from './words.js';
 
 /**
  * @typedef {import('./renderer.js').Frame} Frame
  * @typedef {'starting'|'running'|'paused'|'passthrough'} State
  * @typedef {import('./engine_worker.js').WorkerEngine|import('./engine_gpu.js').GpuEngine|import('./engine_wasm.js').WasmEngine}
  *   Engine
- * @typedef {{start: (onframe: (frame: Frame) => void) => void, stop: () => void, wants: string, shown?: number, again?: () =>
- *   void}} Source
+ * @typedef {{start: (onframe: (frame: Frame) => void) => void, stop: () => void, shown: number, again: () => void}}
+ *   Source
  * @typedef {import('./index.js').Options} Options
  * @typedef {import('./index.js').Faults} Faults
  */
 
 const LOSSES = 4, LOSS_WINDOW = 60000;
+const PROTECTED = 'the video is protected (DRM)';
 
 export class Player extends EventTarget {
   #video; #options; #ladder; #monitor; #screen; #overlay = /** @type {Overlay|null} */ (null);
@@ -37,10 +40,12 @@ export class Player extends EventTarget {
     super();
     if (!video || typeof video.play !== 'function' || !('videoWidth' in video)) throw new TypeError('attach() wants a <video>');
     this.#video = video;
-    this.#options = options;
-    this.faults = options.faults ?? {};
-    this.#saver = options.battery === true;
-    this.#ladder = ladderOf(options.model ?? 'auto', options.models);
+    const { model, mode, backend, battery, faults } = options;
+    this.#options = { ...options, model: model ?? 'auto', mode: mode ?? 'element', backend: backend ?? 'auto',
+      battery: battery ?? 'auto' };
+    this.faults = faults ?? {};
+    this.#saver = battery === true;
+    this.#ladder = ladderOf(this.#options.model, options.models);
     this.#monitor = this.#newMonitor();
     this.#screen = new Screen(video, () => this.#viewChanged());
     this.#screen.compare = options.compare ?? null;
@@ -67,10 +72,10 @@ export class Player extends EventTarget {
   get compare() { return this.#screen.compare; }
   set compare(share) { this.#screen.compare = share; }
 
-  get model() { return this.#options.model ?? 'auto'; }
+  get model() { return this.#options.model; }
   set model(model) {
     this.#ladder = ladderOf(model, this.#options.models);
-    this.#options = { ...this.#options, model };
+    this.#options = { ...this.#options, model: model ?? 'auto' };
     this.#loop.monitor = this.#monitor = this.#newMonitor();
     this.#changing = false;
     // an engine that drew something wrong remembers it, and may be looking for another form just now: a new one
@@ -81,7 +86,7 @@ export class Player extends EventTarget {
 
   #newMonitor() {
     const { videoWidth, videoHeight } = this.#video, pixels = (videoWidth || 1280) * (videoHeight || 720) * 30;
-    const start = firstRung(this.#ladder, (this.#options.model ?? 'auto') !== 'auto', pixels, this.#engine?.software ?? false);
+    const start = firstRung(this.#ladder, this.#options.model !== 'auto', pixels, this.#engine?.software ?? false);
     const monitor = new Monitor(this.#ladder.map((r) => r.cost || 1), start, { rules: this.#options.rules });
     monitor.setSaver(this.#saver);
     monitor.setRate(this.#video.playbackRate);
@@ -90,19 +95,19 @@ export class Player extends EventTarget {
 
   #listen() {
     const video = this.#video, page = video.ownerDocument, { signal } = this.#stop;
-    const on = (/** @type {EventTarget} */ at, /** @type {string} */ name, /** @type {(event: any) => void} */ f) =>
-      at.addEventListener(name, f, { signal });
-    on(video, 'encrypted', () => this.#refuseMedia('the video is protected (DRM)'));
-    on(video, 'emptied', () => this.#newMedia());
-    for (const name of ['play', 'pause', 'ended', 'enterpictureinpicture', 'leavepictureinpicture'])
-      on(video, name, () => { this.#settle(); this.#redraw(); });
-    on(video, 'ratechange', () => this.#monitor.setRate(video.playbackRate));
-    on(video, 'seeked', () => this.#loop.interrupted());
-    on(page, 'visibilitychange', () => {
+    listen(video, 'encrypted', () => this.#refuseMedia(PROTECTED), signal);
+    listen(video, 'emptied', () => this.#newMedia(), signal);
+    listen(video, 'play pause ended enterpictureinpicture leavepictureinpicture', () => {
+      this.#settle();
+      this.#redraw();
+    }, signal);
+    listen(video, 'ratechange', () => this.#monitor.setRate(video.playbackRate), signal);
+    listen(video, 'seeked', () => this.#loop.interrupted(), signal);
+    listen(page, 'visibilitychange', () => {
       this.#loop.interrupted();
       if (!page.hidden) this.#redraw();
-    });
-    if ((this.#options.battery ?? 'auto') === 'auto')
+    }, signal);
+    if (this.#options.battery === 'auto')
       watchBattery((on) => { this.#saver = on; this.#monitor.setSaver(on); }, signal);
   }
 
@@ -115,11 +120,18 @@ export class Player extends EventTarget {
 
   // ---- beginning, and beginning again -------------------------------------------------------------------------------------------
 
+  /** What tells, later, whether what has been begun now counts no more. */
+  #staleness() {
+    const turn = this.#turn;
+    return () => turn !== this.#turn || this.#gone;
+  }
+
   async #begin() {
-    const turn = ++this.#turn, { backend = 'auto' } = this.#options, stale = () => turn !== this.#turn || this.#gone;
+    this.#turn++;
+    const { backend, model, models } = this.#options, stale = this.#staleness();
     this.#final = '';
-    this.#ladder = ladderOf(this.#options.model ?? 'auto', this.#options.models);
-    if (this.#video.mediaKeys) this.#mediaWhy = 'the video is protected (DRM)';
+    this.#ladder = ladderOf(model, models);
+    if (this.#video.mediaKeys) this.#mediaWhy = PROTECTED;
     this.#settle();
     if (backend === 'none') return this.#giveUp('switched off');
     await this.#hasSize();
@@ -132,7 +144,7 @@ export class Player extends EventTarget {
         return;
       } catch (reason) {
         if (stale()) return;
-        reasons.push(String(/** @type {any} */ (reason)?.message ?? reason));
+        reasons.push(wordsOf(reason));
         this.#closeEngine();
         this.#screen.renew();
       }
@@ -143,22 +155,20 @@ export class Player extends EventTarget {
   async #hasSize() {
     const video = this.#video, { signal } = this.#stop;
     if (!video.videoWidth) await new Promise((done) => {
-      for (const name of ['loadedmetadata', 'resize', 'loadeddata'])
-        video.addEventListener(name, () => { if (video.videoWidth) done(undefined); }, { signal });
+      listen(video, 'loadedmetadata resize loadeddata', () => { if (video.videoWidth) done(undefined); }, signal);
       signal.addEventListener('abort', done, { once: true });
     });
   }
 
   /** @param {string} kind @param {() => boolean} stale */
   async #open(kind, stale) {
-    const { power, fetch, wasm } = this.#options, video = this.#video, turn = this.#turn;
-    const mine = (/** @type {(...a: any[]) => void} */ f) =>
-      (/** @type {any[]} */ ...a) => { if (turn === this.#turn && !this.#gone) f(...a); };
-    const common = { canvas: this.#screen.canvas, fetch, onlost: mine((reason) => this.#lost(reason)),
-      ontimes: mine((t) => this.#loop.took(t)),
+    const { power, fetch, wasm } = this.#options;
+    const mine = (/** @type {(...a: any[]) => void} */ f) => (/** @type {any[]} */ ...a) => { if (!stale()) f(...a); };
+    const engine = await openEngine(kind, { canvas: this.#screen.canvas, fetch, power, ...wasm,
+      onlost: mine((reason) => this.#lost(reason)),
+      ontimes: mine((times) => this.#loop.took(times)),
       onverdict: mine((fault, tag) => { if (tag === this.#loop.epoch) this.#judged(fault); }),
-        onfault: mine((fault) => this.#fault(fault)) };
-    const engine = await openEngine(kind, { ...common, power, ...wasm }, video);
+      onfault: mine((fault) => this.#fault(fault)) }, this.#video);
     if (stale()) return engine.destroy();
     this.#engine = this.#loop.engine = engine;
     if (kind === 'wasm') this.#ladder = this.#ladder.slice(-1);
@@ -177,9 +187,8 @@ export class Player extends EventTarget {
   }
 
   #startSource() {
-    const turn = this.#turn;
-    openSource(this.#options.mode ?? 'element', this.#video, {
-      stale: () => turn !== this.#turn || this.#gone,
+    openSource(this.#options.mode, this.#video, {
+      stale: this.#staleness(),
       take: (source) => { this.#source?.stop(); this.#source = source; },
       onframe: (frame) => this.#frame(frame),
       onerror: (message) => this.#tell('error', { message }),
@@ -242,11 +251,11 @@ export class Player extends EventTarget {
     this.#doubt = fault; // until another form is found, or there is none
     this.#tell('error', { message: fault });
     this.#settle();
-    const step = this.#monitor.step, turn = this.#turn, engine = this.#engine;
+    const step = this.#monitor.step, stale = this.#staleness(), engine = this.#engine;
     if (this.#verdicts++ || !engine || step >= this.#ladder.length || this.#changing) return this.#giveUp(fault);
     this.#changing = true;
     engine.otherForm(this.#ladder[step]).then((other) => {
-      if (turn !== this.#turn || this.#gone) return;
+      if (stale()) return;
       this.#changing = false;
       this.#doubt = '';
       if (!other) return this.#giveUp(fault);
@@ -323,7 +332,7 @@ export class Player extends EventTarget {
   /** @param {number} step @param {string} reason */
   #change(step, reason) {
     if (this.#changing) return;
-    const monitor = this.#monitor, turn = this.#turn;
+    const monitor = this.#monitor, since = this.#staleness(), stale = () => since() || monitor !== this.#monitor;
     const done = () => {
       monitor.moved(step);
       this.#changing = false;
@@ -336,14 +345,14 @@ export class Player extends EventTarget {
     this.#changing = true;
     const back = monitor.passThrough;
     this.#use(step).then(() => {
-      if (turn !== this.#turn || monitor !== this.#monitor) return;
+      if (stale()) return;
       done();
       this.#prepareNext();
     }, (fault) => {
-      if (turn !== this.#turn || monitor !== this.#monitor) return;
+      if (stale()) return;
       this.#changing = false;
       monitor.failed(back);
-      this.#tell('error', { message: String(fault?.message ?? fault) });
+      this.#tell('error', { message: wordsOf(fault) });
       if (reason === 'chosen') this.#change(step + 1, step + 1 < this.#ladder.length ? 'chosen' : 'late');
     });
   }
@@ -376,7 +385,7 @@ export class Player extends EventTarget {
 
   /** A video that stands still is drawn again. */
   #redraw() {
-    if (!this.#gone && (this.#video.paused || this.#video.ended || !this.#trusted)) this.#source?.again?.();
+    if (!this.#gone && (this.#video.paused || this.#video.ended || !this.#trusted)) this.#source?.again();
   }
 
   /** @param {Frame} frame */
@@ -385,9 +394,9 @@ export class Player extends EventTarget {
     try {
       if (!this.#gone && !this.#mediaWhy) this.#loop.draw(frame, start, this.#source?.shown);
     } catch (reason) {
-      const { name, message } = /** @type {any} */ (reason);
+      const { name } = /** @type {any} */ (reason);
       if (name === 'SecurityError') this.#refuseMedia('the video comes from another origin that does not allow it (CORS)');
-      else if (name !== 'InvalidStateError') this.#fault(message ?? String(reason)); // that one: no frame yet
+      else if (name !== 'InvalidStateError') this.#fault(wordsOf(reason)); // that one: no frame yet
     } finally {
       frame.close();
       this.#loop.spent(performance.now() - start);

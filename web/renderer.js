@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One frame: source -> network -> result -> canvas. No frame waits for another, nothing is read back but a few numbers, later.
-import { LUMA, Runner, chooseForm, createPipelines, resultTexture, whyNot } from './plan.js';
-import { BLIT, CHECK, checkOfTexture, judge } from './shaders.js';
+import { LUMA, Runner, chooseForm, createPipelines, resultTexture } from './plan.js';
+import { BLIT, checkOf, judge } from './shaders.js';
 
 /**
  * @typedef {import('./plan.js').Plan} Plan
@@ -24,7 +24,8 @@ import { BLIT, CHECK, checkOfTexture, judge } from './shaders.js';
  * @property {number} blit
  * @property {boolean} exact by timestamps of the GPU; else by when it said that it was done
  *
- * @typedef {object} Listeners
+ * @typedef {object} RendererOptions
+ * @property {HTMLCanvasElement|OffscreenCanvas} canvas
  * @property {(times: Times) => void} [ontimes]
  * @property {() => void} [ondone] the GPU has finished a frame, or given it up
  * @property {(fault: string, tag: number) => void} [onverdict] of a check: '' or what is wrong
@@ -54,51 +55,44 @@ export class Renderer {
   #external; #copy = /** @type {GPUTexture|null} */ (null);
   #blitGroup = /** @type {GPUBindGroup|null} */ (null); #flying = 0; #gone = false; #sums; #queries; #slots;
 
-  /**
-   * @param {{device: GPUDevice, canvas: HTMLCanvasElement|OffscreenCanvas, plan?: Plan, form?: 'f16'|'f32', timestamps?: boolean} &
-   *   Listeners} options
-   */
-  static async create({ device, canvas, plan, form, timestamps = device.features.has('timestamp-query'), ...listeners }) {
-    const format = navigator.gpu.getPreferredCanvasFormat();
-    const blitModule = device.createShaderModule({ label: 'blit', code: BLIT }), external = 'importExternalTexture' in device;
-    const checkModule = device.createShaderModule({ label: 'check', code: external ? CHECK : checkOfTexture() });
+  /** @param {GPUDevice} device @param {RendererOptions} options */
+  static async create(device, options) {
+    const format = navigator.gpu.getPreferredCanvasFormat(), module = device.createShaderModule({ label: 'blit', code: BLIT });
     const [blit, check] = await Promise.all([
-      device.createRenderPipelineAsync({ layout: 'auto', vertex: { module: blitModule },
-        fragment: { module: blitModule, targets: [{ format }] } }),
-      device.createComputePipelineAsync({ layout: 'auto', compute: { module: checkModule, entryPoint: 'check' } })]);
-    const renderer = new Renderer(device, canvas, format, blit, check, timestamps, listeners);
-    if (plan) await renderer.setPlan(plan, form);
-    return renderer;
+      device.createRenderPipelineAsync({ layout: 'auto', vertex: { module }, fragment: { module, targets: [{ format }] } }),
+      device.createComputePipelineAsync({ layout: 'auto', compute: {
+        module: device.createShaderModule({ label: 'check', code: checkOf('importExternalTexture' in device) }) } })]);
+    return new Renderer(device, options, format, blit, check);
   }
 
   /**
    * @param {GPUDevice} device
-   * @param {HTMLCanvasElement|OffscreenCanvas} canvas
+   * @param {RendererOptions} options
    * @param {GPUTextureFormat} format
    * @param {GPURenderPipeline} blit
-   * @param {GPUComputePipeline} check @param {boolean} timestamps @param {Listeners} listeners
+   * @param {GPUComputePipeline} check
    */
-  constructor(device, canvas, format, blit, check, timestamps, listeners) {
+  constructor(device, options, format, blit, check) {
+    const { canvas } = options, timestamps = device.features.has('timestamp-query');
     this.#device = device;
     this.#canvas = canvas;
     this.#format = format;
     this.#external = 'importExternalTexture' in device;
     this.#blit = blit;
     this.#check = check;
-    this.#listen = listeners;
+    this.#listen = options;
     const context = canvas.getContext('webgpu');
     if (!context) throw new Error('the canvas cannot be drawn by WebGPU');
     this.#context = /** @type {GPUCanvasContext} */ (context);
     this.#sampler = device.createSampler({ magFilter: 'linear', minFilter: 'linear' });
-    this.#blitBuffer = device.createBuffer({ label: 'blit', size: 32, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
-    this.#sums = device.createBuffer({ label: 'sums', size: 16,
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC });
+    const { COPY_DST, COPY_SRC, MAP_READ, QUERY_RESOLVE, STORAGE, UNIFORM } = GPUBufferUsage;
+    const buffer = (/** @type {number} */ size, /** @type {number} */ usage) => device.createBuffer({ size, usage });
+    this.#blitBuffer = buffer(32, UNIFORM | COPY_DST);
+    this.#sums = buffer(16, STORAGE | COPY_DST | COPY_SRC);
     this.#queries = timestamps ? device.createQuerySet({ type: 'timestamp', count: 4 * SLOTS }) : null;
     // What is read back later: four timestamps and four sums.
     this.#slots = Array.from({ length: SLOTS }, (_, i) => ({ busy: false, first: 4 * i,
-      resolved: timestamps ? device.createBuffer({ size: 256, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC })
-        : null,
-      read: device.createBuffer({ size: 48, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }) }));
+      resolved: timestamps ? buffer(256, QUERY_RESOLVE | COPY_SRC) : null, read: buffer(48, MAP_READ | COPY_DST) }));
   }
 
   get plan() { return this.#pipelines?.plan ?? null; }
@@ -290,44 +284,5 @@ export class Renderer {
     try {
       if (this.#colorSpace) this.#context.unconfigure();
     } catch { /* the device is gone */ }
-  }
-}
-
-/** Pipelines of processImage, by device and by plan and form. @type {WeakMap<GPUDevice, Map<string, Promise<Pipelines>>>} */
-const kept = new WeakMap();
-
-/**
- * A picture through a network, as a texture (rgba8unorm) that is the caller's to destroy.
- * @param {GPUDevice} device @param {Plan} plan
- * @param {ImageBitmap|VideoFrame|HTMLImageElement|HTMLCanvasElement|OffscreenCanvas|ImageData|GPUTexture} image
- * @param {{outWidth?: number, outHeight?: number, luma?: number[], form?: 'f16'|'f32'}} [options] luma: BT.601's, as for pictures
- * @returns {Promise<GPUTexture>}
- */
-export async function processImage(device, plan, image,
-  { outWidth, outHeight, luma = LUMA.bt601, form = chooseForm(device, plan) } = {}) {
-  const any = /** @type {any} */ (image), width = any.displayWidth ?? any.naturalWidth ?? any.width,
-    height = any.displayHeight ?? any.naturalHeight ?? any.height;
-  const size = { width, height, outWidth, outHeight }, why = whyNot(device, plan, form, size);
-  if (why) throw new Error(`${plan.name}: ${why}`);
-  const all = kept.get(device) ?? kept.set(device, new Map()).get(device), key = `${plan.name} ${form} ${plan.halves.length}`;
-  const known = /** @type {Map<string, Promise<Pipelines>>} */ (all),
-    made = known.get(key) ?? createPipelines(device, plan, { form });
-  known.set(key, made);
-  made.catch(() => known.delete(key));
-  const own = typeof any.createView !== 'function',
-    usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
-  const pipelines = await made, source = own ? device.createTexture({ size: [width, height], format: 'rgba8unorm', usage }) : any;
-  /** @type {Runner|undefined} */
-  let runner;
-  try {
-    if (own) device.queue.copyExternalImageToTexture({ source: any }, { texture: source }, [width, height]);
-    runner = new Runner(device, pipelines, size, { luma });
-    const target = resultTexture(device, runner.size.outWidth, runner.size.outHeight), encoder = device.createCommandEncoder();
-    runner.encode(encoder, source, target);
-    device.queue.submit([encoder.finish()]);
-    return target;
-  } finally {
-    runner?.destroy();
-    if (own) source.destroy();
   }
 }

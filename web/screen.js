@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The canvas over the video: where it is, how many pixels it has, which part of the picture it shows. It lies exactly on the
 // picture that object-fit leaves of the video's box, goes along into fullscreen and other windows, and is out of the way of clicks.
+import { listen } from './listen.js';
 
 /**
  * @typedef {object} Rect
@@ -84,17 +85,20 @@ export class Screen {
     /** @type {View|null} */
     this.view = null;
     this.canvas = this.renew();
-    const { signal } = this.#stop, window = video.ownerDocument.defaultView ?? globalThis;
-    const look = () => this.look(true);
+    const { signal } = this.#stop, look = () => this.look(true);
     this.#watch = new ResizeObserver(look);
     this.#watch.observe(video);
-    for (const name of ['resize', 'orientationchange']) window.addEventListener(name, look, { signal });
-    for (const name of ['resize', 'loadedmetadata']) video.addEventListener(name, look, { signal });
-    video.ownerDocument.addEventListener('fullscreenchange', () => { this.#place(); look(); }, { signal });
-    for (const name of ['pointermove', 'pointerdown', 'focus', 'keydown', 'play', 'pause', 'seeking'])
-      video.addEventListener(name, () => { this.#pointerAt = performance.now(); this.#clip(); }, { signal, passive: true });
+    listen(this.#window, 'resize orientationchange', look, signal);
+    listen(video, 'resize loadedmetadata', look, signal);
+    listen(video.ownerDocument, 'fullscreenchange', () => { this.#place(); look(); }, signal);
+    listen(video, 'pointermove pointerdown focus keydown play pause seeking', () => {
+      this.#pointerAt = performance.now();
+      this.#clip();
+    }, signal);
     this.look(true);
   }
+
+  get #window() { return this.#video.ownerDocument.defaultView ?? globalThis; }
 
   /**
    * A fresh canvas: one that was drawn on in one way cannot be used in another, nor by another device.
@@ -104,9 +108,8 @@ export class Screen {
     const old = this.canvas, canvas = this.#video.ownerDocument.createElement('canvas');
     canvas.className = 'framemill';
     canvas.setAttribute('aria-hidden', 'true');
-    Object.assign(canvas.style, { position: 'absolute', pointerEvents: 'none', margin: '0', padding: '0', border: '0',
-      maxWidth: 'none', maxHeight: 'none', inset: 'auto',
-      background: 'none', overflow: 'hidden', visibility: 'hidden', boxSizing: 'border-box' });
+    canvas.style.cssText = 'position:absolute;pointer-events:none;margin:0;padding:0;border:0;max-width:none;max-height:none;' +
+      'inset:auto;background:none;overflow:hidden;visibility:hidden;box-sizing:border-box';
     this.canvas = canvas;
     this.#shown = false;
     old?.remove();
@@ -152,17 +155,15 @@ export class Screen {
     const video = this.#video, now = performance.now();
     if (this.#gone) return;
     if (this.canvas.previousSibling !== video) this.#place();
-    const fixed = this.canvas.style.position === 'fixed',
-      ratio = (video.ownerDocument.defaultView ?? globalThis).devicePixelRatio || 1;
+    const fixed = this.canvas.style.position === 'fixed', ratio = this.#window.devicePixelRatio || 1;
     const { offsetLeft, offsetTop, offsetWidth, offsetHeight, clientLeft, clientTop, videoWidth, videoHeight } = video;
     const key = `${offsetLeft} ${offsetTop} ${offsetWidth} ${offsetHeight} ${videoWidth} ${videoHeight} ${ratio} ${fixed}`;
     if (key === this.#last && !thorough && now - this.#styleAt < 500) return;
     this.#last = key;
     this.#styleAt = now;
-    const style = (video.ownerDocument.defaultView ?? globalThis).getComputedStyle(video),
-      px = (/** @type {string} */ v) => Number.parseFloat(v) || 0;
-    const left = (fixed ? 0 : offsetLeft) + clientLeft + px(style.paddingLeft),
-      top = (fixed ? 0 : offsetTop) + clientTop + px(style.paddingTop);
+    const style = this.#window.getComputedStyle(video), px = (/** @type {string} */ v) => Number.parseFloat(v) || 0;
+    const [x0, y0] = fixed ? [0, 0] : [offsetLeft, offsetTop], left = x0 + clientLeft + px(style.paddingLeft),
+      top = y0 + clientTop + px(style.paddingTop);
     const boxW = video.clientWidth - px(style.paddingLeft) - px(style.paddingRight),
       boxH = video.clientHeight - px(style.paddingTop) - px(style.paddingBottom);
     const found = videoWidth && boxW > 0 && boxH > 0
@@ -173,13 +174,11 @@ export class Screen {
       const { x, y, w, h } = found.rect;
       Object.assign(own, { left: `${left + x}px`, top: `${top + y}px`, width: `${w}px`, height: `${h}px` });
       const [ox, oy] = style.transformOrigin.split(' ').map(px);
-      own.transformOrigin = `${ox + (fixed ? 0 : offsetLeft) - left - x}px ${oy + (fixed ? 0 : offsetTop) - top - y}px`;
+      own.transformOrigin = `${ox + x0 - left - x}px ${oy + y0 - top - y}px`;
       for (const name of COPIED) /** @type {any} */ (own)[name] = /** @type {any} */ (style)[name];
     }
     own.display = style.display === 'none' ? 'none' : 'block';
-    if (found && style.transform === 'none')
-      this.#mend(left + found.rect.x, top + found.rect.y, left + found.rect.x - (fixed ? 0 : offsetLeft),
-      top + found.rect.y - (fixed ? 0 : offsetTop));
+    if (found && style.transform === 'none') this.#mend(left + found.rect.x, top + found.rect.y, x0, y0);
     own.visibility = this.#shown && found ? style.visibility : 'hidden';
     this.#clip();
     const before = JSON.stringify(this.view);
@@ -188,21 +187,14 @@ export class Screen {
   }
 
   // offsetLeft is rounded, and its origin need not be that of positions (tables): what is still amiss is added.
-  /**
-   * @param {number} left
-   * @param {number} top where the canvas was put
-   * @param {number} dx from the video's corner
-   * @param {number} dy
-   */
-  #mend(left, top, dx, dy) {
+  /** @param {number} left @param {number} top where the canvas was put @param {number} x0 the video's corner @param {number} y0 */
+  #mend(left, top, x0, y0) {
     const is = this.canvas.getBoundingClientRect(), video = this.#video.getBoundingClientRect(),
       scale = video.width / this.#video.offsetWidth || 1;
-    const x = (video.left - is.left) / scale + dx, y = (video.top - is.top) / scale + dy;
+    const x = (video.left - is.left) / scale + left - x0, y = (video.top - is.top) / scale + top - y0;
     if (Math.abs(x) > 0.01) this.canvas.style.left = `${left + x}px`;
     if (Math.abs(y) > 0.01) this.canvas.style.top = `${top + y}px`;
   }
-
-  get shown() { return this.#shown; }
 
   /** @param {boolean} on */
   show(on) {

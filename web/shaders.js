@@ -58,22 +58,22 @@ export const CHECK_POINTS = 4096;
 
 /**
  * Brightness of result and source at 64 x 64 points: sums, the sum of differences, points that are black though the source is not.
- * What is
- * no number counts as black. Sums in 1/1024.
+ * What is no number counts as black. Sums in 1/1024.
+ * @param {boolean} external the source is an external texture; else a plain one
  */
-export const CHECK = `
+export const checkOf = (external) => `
 struct Sums { source: atomic<u32>, result: atomic<u32>, difference: atomic<u32>, black: atomic<u32> }
 @group(0) @binding(0) var<storage, read_write> sums: Sums;
 @group(0) @binding(1) var result: texture_2d<f32>;
 @group(0) @binding(2) var linear: sampler;
-@group(0) @binding(3) var source: texture_external;
+@group(0) @binding(3) var source: texture_${external ? 'external' : '2d<f32>'};
 fn light(c: vec3<f32>) -> f32 {
   let y = dot(c, vec3<f32>(0.25, 0.5, 0.25));
   return select(0.0, y, y >= 0.0 && y <= 1.0);
 }
 @compute @workgroup_size(64) fn check(@builtin(global_invocation_id) id: vec3<u32>) {
   let uv = (vec2<f32>(id.xy) + 0.5) / 64.0;
-  let s = light(textureSampleBaseClampToEdge(source, linear, uv).rgb);
+  let s = light(textureSample${external ? 'BaseClampToEdge(source, linear, uv' : 'Level(source, linear, uv, 0.0'}).rgb);
   let r = light(textureSampleLevel(result, linear, uv, 0.0).rgb);
   atomicAdd(&sums.source, u32(s * 1024.0));
   atomicAdd(&sums.result, u32(r * 1024.0));
@@ -81,12 +81,8 @@ fn light(c: vec3<f32>) -> f32 {
   if (r < 0.02 && s > 0.1) { atomicAdd(&sums.black, 1u); }
 }`;
 
-/** The same for a source that is a plain texture. */
-export const checkOfTexture = () => CHECK.replace('texture_external', 'texture_2d<f32>')
-  .replace('textureSampleBaseClampToEdge(source, linear, uv)', 'textureSampleLevel(source, linear, uv, 0.0)');
-
 /**
- * What the sums say; '' when the result can be right. @param {ArrayLike<number> & Iterable<number>} sums of CHECK
+ * What the sums say; '' when the result can be right. @param {ArrayLike<number> & Iterable<number>} sums of checkOf
  * @returns {string}
  */
 export function judge(sums) {

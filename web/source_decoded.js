@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Frames of a <video>'s file, decoded by ourselves: each one is handed over once, in its time, where requestVideoFrameCallback may
 // miss some. The element goes on playing and gives the clock (its sound's), seeks, rate and pauses; its own pictures are not used.
+import { listen } from './listen.js';
 import { decodeFrames, MediaError, openMedia, whyNoFiles } from './media.js';
 
 /**
@@ -14,8 +15,6 @@ const LOST = 2;         // seconds: then we go on from where the clock is
 const SETTLE = 0.1;     // how much of a difference to the element's clock is made good each time; more than LATE at once
 
 export class DecodedSource {
-  /** @type {'decoded'} */
-  wants = 'decoded';
   /** Frames handed over, and frames let go because they were late. */
   shown = 0;
   skipped = 0;
@@ -61,11 +60,12 @@ export class DecodedSource {
       throw reason;
     }
     if (signal.aborted) return;
-    video.addEventListener('seeking', () => this.#seek(), { signal });
-    video.addEventListener('loadedmetadata', () => { if (!this.#options.from &&
-      video.currentSrc !== this.#from) this.#open().then(() => this.#seek()).catch((r) => this.#fail(r)); }, { signal });
-    for (const name of ['play', 'playing', 'pause', 'ratechange', 'waiting']) video.addEventListener(name,
-      () => { this.#anchor.live = false; }, { signal });
+    listen(video, 'seeking', () => this.#seek(), signal);
+    listen(video, 'loadedmetadata', () => {
+      if (!this.#options.from && video.currentSrc !== this.#from)
+        this.#open().then(() => this.#seek()).catch((r) => this.#fail(r));
+    }, signal);
+    listen(video, 'play playing pause ratechange waiting', () => { this.#anchor.live = false; }, signal);
     this.#seek();
     this.#ask();
   }

@@ -2,14 +2,14 @@
 // Frames of a <video> as it shows them, by requestVideoFrameCallback (where there is none, by animation frames and the clock of the
 // video).
 
+import { listen } from './listen.js';
+
 /** @typedef {import('./renderer.js').Frame} Frame */
 
 /** How often the colours of a stream are looked at again, in ms; it is done at once when its size changes. */
 const LOOK = 2000;
 
 export class ElementSource {
-  /** @type {'element'} */
-  wants = 'element';
   #video; #handle = 0; #onframe = /** @type {((frame: Frame) => void)|null} */ (null);
   #stop = /** @type {AbortController|null} */ (null); #byClock;
   #looked = -1e9; #space = /** @type {import('./colour.js').Space|null} */ (null); #turned = false; #size = ''; #timer = 0;
@@ -28,14 +28,12 @@ export class ElementSource {
     this.stop();
     this.#onframe = onframe;
     this.#stop = new AbortController();
-    const { signal } = this.#stop;
     // A paused video tells of a new frame only if one is shown; the first one may have been before us.
-    for (const name of ['emptied', 'loadeddata', 'seeked'])
-      this.#video.addEventListener(name, () => {
-        if (name !== 'seeked') this.#looked = -1e9; // another stream may have other colours
-        clearTimeout(this.#timer);
-        this.#timer = /** @type {any} */ (setTimeout(() => this.again(), 60));
-      }, { signal });
+    listen(this.#video, 'emptied loadeddata seeked', ({ type }) => {
+      if (type !== 'seeked') this.#looked = -1e9; // another stream may have other colours
+      clearTimeout(this.#timer);
+      this.#timer = /** @type {any} */ (setTimeout(() => this.again(), 60));
+    }, this.#stop.signal);
     this.#ask();
     if (this.#video.readyState >= 2) this.again();
   }

@@ -17,19 +17,16 @@ const number = (v, digits = 1) => (Number.isFinite(v) ? v.toFixed(digits) : '-')
  * @param {HTMLCanvasElement} canvas
  * @returns {Stats}
  */
-export function gather(state, reason, { engine, monitor, count: c, spentMs, matrix }, steps, canvas) {
-  const size = engine?.size, traffic = engine?.traffic, step = Math.min(monitor.step, steps),
-    running = engine !== null && step < steps;
+export function gather(state, reason, { engine, monitor, count, spentMs, matrix }, steps, canvas) {
+  const { backend = null, inWorker = false, name: gpu = '', size, traffic } = engine ?? {},
+    { width = 0, height = 0, outWidth = 0, outHeight = 0 } = size ?? {}, { bytes = 0, floor: floorBytes = 0 } = traffic ?? {},
+    { budget, p50, p95 } = monitor, { fps, drawn, dropped, network: networkMs, blit: blitMs } = count,
+    step = Math.min(monitor.step, steps), running = engine !== null && step < steps;
   return {
-    state, reason, backend: engine?.backend ?? null, inWorker: engine?.inWorker ?? false, gpu: engine?.name ?? '', network: running
-      ? engine.network : '', form: running ? engine.form : null,
-    step, steps, limited: monitor.throttled ? 'throttled' : monitor.ceiling > 0 ? 'saving power' : '',
-    width: size?.width ?? 0, height: size?.height ?? 0, outWidth: size?.outWidth ?? 0, outHeight: size?.outHeight ?? 0,
-    canvasWidth: canvas.width, canvasHeight: canvas.height, fps: c.fps, mediaFps: 1000 / monitor.interval, drawn: c.drawn,
-      dropped: c.dropped,
-    budget: monitor.budget, p50: monitor.p50, p95: monitor.p95, networkMs: c.network, blitMs: c.blit,
-      mainMs: quantile(spentMs.values, 0.5),
-    bytes: traffic?.bytes ?? 0, floorBytes: traffic?.floor ?? 0, matrix,
+    state, reason, backend, inWorker, gpu, network: running ? engine.network : '', form: running ? engine.form : null, step, steps,
+    limited: monitor.throttled ? 'throttled' : monitor.ceiling > 0 ? 'saving power' : '', width, height, outWidth, outHeight,
+    canvasWidth: canvas.width, canvasHeight: canvas.height, fps, mediaFps: 1000 / monitor.interval, drawn, dropped,
+    budget, p50, p95, networkMs, blitMs, mainMs: quantile(spentMs.values, 0.5), bytes, floorBytes, matrix,
   };
 }
 
@@ -53,9 +50,8 @@ export class Overlay {
   constructor(beside) {
     const box = this.#box = beside.ownerDocument.createElement('pre');
     box.className = 'framemill-stats';
-    Object.assign(box.style, { position: 'absolute', margin: '0', padding: '6px 9px', pointerEvents: 'none', whiteSpace: 'pre',
-      zIndex: '1', borderRadius: '4px',
-      font: '11px/1.45 ui-monospace, monospace', color: '#e8eef2', background: 'rgba(8, 14, 18, 0.72)', textAlign: 'left' });
+    box.style.cssText = 'position:absolute;margin:0;padding:6px 9px;pointer-events:none;white-space:pre;z-index:1;' +
+      'border-radius:4px;font:11px/1.45 ui-monospace,monospace;color:#e8eef2;background:#080e12b8;text-align:left';
     beside.after(box);
   }
 

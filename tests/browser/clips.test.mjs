@@ -43,8 +43,8 @@ test('planes in, planes out: nothing of the colours is lost on the way', async (
   const [lanczos] = exportPlans('lanczos2x');
   clip('colours.mp4', { width: 64, height: 48, frames: 3, lossless: true, source: 'testsrc2=size=64x48:rate=25,gblur=sigma=3' });
   const planes = await page.evaluate(async ([address]) => {
-    const { openMedia, decodeFrames } = await window.tools(), { clipEngine } = await import('/web/clip_engine.js'),
-      { planesLayout } = await import('/web/planes.js');
+    const { openMedia, decodeFrames } = await window.tools(), { clipEngine } = await import('/web/files/clip_engine.js'),
+      { planesLayout } = await import('/web/files/planes.js');
     const gpu = await window.gpu(), media = await openMedia('/made/colours.mp4', { mediabunny: await window.kit() }),
       plan = await window.plan(address);
     for await (const { frame } of decodeFrames(media)) {

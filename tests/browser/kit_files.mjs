@@ -21,7 +21,7 @@ async function toolPage() {
   const made = await openPage('/blank');
   await made.evaluate((/** @type {string} */ bundled) => {
     const w = /** @type {any} */ (window), load = (/** @type {string} */ name) => import(`/web/${name}`);
-    w.tools = async () => ({ ...await load('still.js'), ...await load('plan.js'), ...await load('clip.js'),
+    w.tools = async () => ({ ...await load('files/still.js'), ...await load('plan.js'), ...await load('files/clip.js'),
       ...await load('media.js'), ...await load('source_decoded.js') });
     w.kit = () => import(bundled);
     let gpu;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The visitor's own files: a picture enlarged, compared and saved; the clip of the stage saved.
-import { upscaleClip } from '../clip.js';
-import { openPicture, savePicture, upscalePicture } from '../still.js';
+import { upscaleClip } from '../files/clip.js';
+import { openPicture, savePicture, upscalePicture } from '../files/still.js';
 import { engineFor } from './engine.js';
 import { splitter } from './split.js';
 
@@ -28,7 +28,7 @@ function fault(id, reason) {
 
 /**
  * A picture on a canvas of its size, or of the largest that is sensible to show.
- * @param {import('../picture.js').Picture} p
+ * @param {import('../files/picture.js').Picture} p
  * @param {number} width
  * @param {number} height
  */

@@ -6,10 +6,10 @@
 //
 //     const large = await upscalePicture(file, { plan, device });
 //     const blob = await savePicture(large, { type: 'image/webp' });
-import { MediaError } from './media.js';
+import { MediaError } from '../media.js';
 import { alphaOf, coloursOf, openPicture, savePicture, snapAlpha } from './picture.js';
 import { pipelinesOf } from './pipelines.js';
-import { LUMA, readTexture, resultTexture, Runner, whyNot } from './plan.js';
+import { LUMA, readTexture, resultTexture, Runner, whyNot } from '../plan.js';
 
 export { openPicture, savePicture };
 
@@ -39,7 +39,7 @@ export function windowsOf(size, tile, halo, unit = 1) {
 
 /**
  * How many pixels of the source around a tile its result depends on.
- * @param {import('./plan.js').Plan} plan
+ * @param {import('../plan.js').Plan} plan
  * @param {number} ratio
  */
 export function haloOf(plan, ratio) {
@@ -50,9 +50,9 @@ export function haloOf(plan, ratio) {
 /**
  * Does tiles on a GPU.
  * @param {GPUDevice} device
- * @param {import('./plan.js').Plan} plan
+ * @param {import('../plan.js').Plan} plan
  * @param {Awaited<ReturnType<typeof pipelinesOf>>} pipelines
- * @param {Required<import('./plan.js').Size>} size of a tile */
+ * @param {Required<import('../plan.js').Size>} size of a tile */
 async function tilesOnGpu(device, plan, pipelines, size) {
   device.pushErrorScope('out-of-memory');
   device.pushErrorScope('validation');
@@ -93,7 +93,7 @@ async function tilesOnGpu(device, plan, pipelines, size) {
 
 /**
  * @typedef {object} StillOptions
- * @property {import('./plan.js').Plan} [plan] with `device`: on the GPU
+ * @property {import('../plan.js').Plan} [plan] with `device`: on the GPU
  * @property {GPUDevice} [device]
  * @property {'f16'|'f32'} [form]
  * @property {{scale: number, reach?: number, upscale: Function}} [net] of wasm.js: without a GPU
@@ -162,7 +162,7 @@ export async function upscalePicture(from, options) {
  * @param {import('./picture.js').Picture} picture
  * @param {import('./picture.js').Picture} out
  * @param {ReturnType<typeof windowsOf>} columns
- * @param {ReturnType<typeof windowsOf>} rows @param {Required<import('./plan.js').Size>} size
+ * @param {ReturnType<typeof windowsOf>} rows @param {Required<import('../plan.js').Size>} size
  * @param {(rgba: Uint8Array) => Promise<Uint8Array|Uint8ClampedArray>} run @param {AbortSignal} [signal] @param {(share: number)
  *   => void} [onprogress] */
 async function runTiles(picture, out, columns, rows, size, run, signal, onprogress) {

@@ -5,12 +5,12 @@
 //     const made = await upscaleClip(file, { plan, device, onprogress: ({ share }) => bar(share), signal });
 //     saveAs(made.blob, `clip.${made.extension}`);
 import { clipEngine } from './clip_engine.js';
-import { decodeFrames, MediaError, openMedia } from './media.js';
+import { decodeFrames, MediaError, openMedia } from '../media.js';
 import { planesLayout } from './planes.js';
 
 /**
  * @typedef {object} ClipOptions
- * @property {import('./plan.js').Plan} [plan] with `device`: on the GPU
+ * @property {import('../plan.js').Plan} [plan] with `device`: on the GPU
  * @property {GPUDevice} [device]
  * @property {'f16'|'f32'} [form]
  * @property {{scale: number, upscale: Function}} [net] of wasm.js: without a GPU
@@ -92,7 +92,7 @@ async function encoderFor(codecs, { width, height, rate, bitrate }) {
 
 /**
  * Container and encoder. The file's own kind of container first, unless its sound does not fit.
- * @param {import('./media.js').Media} media
+ * @param {import('../media.js').Media} media
  * @param {any[]} tracks of sound
  * @param {ClipOptions} options @param {{width: number, height: number, rate: number, bitrate: number}} video */
 async function chooseOutput(media, tracks, options, video) {
@@ -154,7 +154,7 @@ function withOpusDelay(writable) {
   });
 }
 
-/** How much there is to do, and whether all of the file is there. @param {import('./media.js').Media} media */
+/** How much there is to do, and whether all of the file is there. @param {import('../media.js').Media} media */
 async function survey(media) {
   const { kit, track } = media, of = await media.input.getFormat(), listed = of === kit.MP4 || of === kit.QTFF;
   const stats = await track.computePacketStats(listed ? undefined : 100),
@@ -212,7 +212,7 @@ export async function upscaleClip(from, options) {
   }
 }
 
-/** @param {import('./media.js').Media} media @param {ClipOptions} options @returns {Promise<Made>} */
+/** @param {import('../media.js').Media} media @param {ClipOptions} options @returns {Promise<Made>} */
 async function convert(media, options) {
   const { kit } = media, { signal, onprogress } = options, start = performance.now(), notices = /** @type {string[]} */ ([]);
   const known = await survey(media), tracks = options.audio === 'none' ? [] : await media.input.getAudioTracks();
@@ -272,7 +272,7 @@ async function convert(media, options) {
   }
 }
 
-/** Encoder and file. @param {import('./media.js').Media} media @param {any[]} tracks @param {ClipOptions} options
+/** Encoder and file. @param {import('../media.js').Media} media @param {any[]} tracks @param {ClipOptions} options
  * @param {Awaited<ReturnType<typeof clipEngine>>} engine @param {Awaited<ReturnType<typeof survey>>} known */
 async function openOutput(media, tracks, options, engine, known) {
   const { kit } = media, { width, height } = engine, pixels = width * height * known.rate;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pictures in a page: pixels out of a file as they are, transparency as the engine treats it (src/convert/alpha.h), files out of
 // pixels.
-import { MediaError } from './media.js';
+import { MediaError } from '../media.js';
 import { encodePng } from './png.js';
 
 /**

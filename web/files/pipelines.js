@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Pipelines take seconds to compile where a frame takes milliseconds: those of a plan are made once for a device and stay as long
 // as it does.
-import { chooseForm, createPipelines } from './plan.js';
+import { chooseForm, createPipelines } from '../plan.js';
 
-/** @type {WeakMap<GPUDevice, WeakMap<import('./plan.js').Plan, Map<string, ReturnType<typeof createPipelines>>>>} */
+/** @type {WeakMap<GPUDevice, WeakMap<import('../plan.js').Plan, Map<string, ReturnType<typeof createPipelines>>>>} */
 const made = new WeakMap();
 
 /**
  * Not to be destroyed by who gets them.
  * @param {GPUDevice} device
- * @param {import('./plan.js').Plan} plan
+ * @param {import('../plan.js').Plan} plan
  * @param {'f16'|'f32'} [form]
  */
 export function pipelinesOf(device, plan, form = chooseForm(device, plan)) {

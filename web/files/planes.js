@@ -2,7 +2,7 @@
 // Decoded frames as the stream has them (planes of Y', Cb, Cr) to R'G'B' and back, by the stream's own matrix and range and
 // nothing else: no primaries, no transfer curve, so that a saved clip keeps its tags. On the GPU, and the way back also without
 // one.
-import { colourOf } from './colour.js';
+import { colourOf } from '../colour.js';
 
 /**
  * @typedef {object} Colour

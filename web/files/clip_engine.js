@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Frames of a clip, one after the other: decoded ones in, planes of the enlarged ones out. On the GPU two frames are under way at
 // a time.
-import { colourOf } from './colour.js';
-import { MediaError } from './media.js';
+import { colourOf } from '../colour.js';
+import { MediaError } from '../media.js';
 import { pipelinesOf } from './pipelines.js';
-import { resultTexture, Runner, whyNot } from './plan.js';
+import { resultTexture, Runner, whyNot } from '../plan.js';
 import { codedColour, FrameLoader, FrameStore, isPlanar, planesOf, rgbaOf } from './planes.js';
 
 /** @param {number} v the nearest even number, for 4:2:0 */
@@ -61,7 +61,7 @@ function onProcessor(net, width, height, colour, check) {
  * @param {(frame: VideoFrame) => void} check
  */
 async function onGpu(options, width, height, colour, check) {
-  const device = /** @type {GPUDevice} */ (options.device), plan = /** @type {import('./plan.js').Plan} */ (options.plan),
+  const device = /** @type {GPUDevice} */ (options.device), plan = /** @type {import('../plan.js').Plan} */ (options.plan),
     { ratio, scale } = plan.network;
   const free = ratio[1] > ratio[0], by = free ? options.scale ?? 2 : scale;
   if (by < ratio[0] || by > ratio[1]) throw new RangeError(`${plan.name} enlarges by ${ratio.join(' to ')}, not by ${by}`);
