@@ -64,7 +64,11 @@ async function bundle({ folder, files }, out) {
     const plugin = { name: 'files', setup(/** @type {any} */ { onResolve, onLoad }) {
       onResolve({ filter: /^\.\.?\/\w+\.js$/ }, (/** @type {{path: string}} */ { path }) => {
         const name = basename(path), owner = owners.get(name);
-        if (path.startsWith('../')) return foreign.includes(name) ? { path: `framemill/${name}`, external: true } : undefined;
+        if (path.startsWith('../')) {
+          if (foreign.includes(name)) return { path: `framemill/${name}`, external: true };
+          if (!TWICE.includes(name)) throw new Error(`framemill does not give ${name} away`);
+          return;
+        }
         return owner && owner !== file ? { path: `./${owner}`, external: true } : undefined;
       });
       onLoad({ filter: /\.js$/ }, (/** @type {{path: string}} */ { path }) => {
