@@ -123,7 +123,7 @@ static double depthwise_cost(const struct conv_shape *s)
 #define DEPTHWISE_STRING(x) DEPTHWISE_STRING2(x)
 const struct conv_algorithm K(depthwise) = {
     .name = "depthwise_" DEPTHWISE_STRING(KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_BLOCKED,
-    .rows = DEPTHWISE_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480,
+    .rows = DEPTHWISE_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480, .unit_x = VL,
     .fits = depthwise_fits, .cost = depthwise_cost, .packed_bytes = depthwise_packed_bytes, .pack = depthwise_pack,
     .scratch_bytes = depthwise_scratch_bytes, .run = depthwise_run,
 };

@@ -353,13 +353,13 @@ static double direct_first_cost(const struct conv_shape *s) { return direct_cost
 #define DIRECT_STRING(x) DIRECT_STRING2(x)
 const struct conv_algorithm K(direct) = {
     .name = "direct_" DIRECT_STRING(KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_BLOCKED,
-    .rows = DIRECT_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 4 * DIRECT_CHUNK,
+    .rows = DIRECT_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 4 * DIRECT_CHUNK, .unit_x = DIRECT_P1 / 3,
     .fits = direct_fits, .cost = direct_cost, .packed_bytes = direct_packed_bytes, .pack = direct_pack,
     .scratch_bytes = direct_scratch_bytes, .run = direct_run,
 };
 const struct conv_algorithm K(direct_first) = {
     .name = "direct_first_" DIRECT_STRING(KERNEL_ISA), .in = ROWS_PLANAR, .out = ROWS_BLOCKED,
-    .rows = DIRECT_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 4 * DIRECT_CHUNK,
+    .rows = DIRECT_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 4 * DIRECT_CHUNK, .unit_x = DIRECT_P1 / 3,
     .fits = direct_first_fits, .cost = direct_first_cost, .packed_bytes = direct_first_packed_bytes, .pack = direct_first_pack,
     .scratch_bytes = direct_first_scratch_bytes, .run = direct_first_run,
 };

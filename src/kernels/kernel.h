@@ -81,6 +81,7 @@ struct conv_algorithm {
     bool may_lead;                  /* the grid may begin before the picture (conv_task.lead_y) */
     int grid_x;                     /* tasks start at columns that are multiples of this */
     int chunk_x;                    /* a good number of columns for one call (a multiple of grid_x) */
+    int unit_x;                     /* few columns take as long as so many, and the rest of a division by it as long as another */
     int reach_left, reach_right;    /* columns read beyond the exact need [x0*s - pad_x, (x1-1)*s - pad_x + (k-1)*d], worst case */
     bool (*fits)(const struct conv_shape *shape);
     /* Estimated cycles for one output pixel of all channels: the plan takes the cheapest algorithm that fits. */

@@ -159,15 +159,30 @@ SIMD_INLINE void planar_tile_rows(const int NV, const int KY, const struct plana
     }
 }
 
-/* All columns of a part: whole tiles, then halves, then single vectors. */
+/* Of n vectors that are left, those of the next tile: `most`, half as many, two or one. A single vector waits for its own additions: none is
+ * left alone where larger tiles can share all. */
+SIMD_INLINE int planar_vectors(const int most, int n)
+{
+    const int half = (most + 1) / 2;
+    const bool shares = most == 3 || half == 3; /* one more than a tile is two smaller tiles */
+    if (n >= most && !(shares && n == most + 1)) return most;
+    if (most > 4 && n >= half && !(shares && n == half + 1)) return half;
+    return most > 2 && n >= 2 ? 2 : 1;
+}
+
+/* All columns of a part. */
 #define PLANAR_SPAN(name, NV, tile, ...) \
     KERNEL_NOINLINE void name(const struct planar_part *d) \
     { \
         int x = d->x0; \
-        for (; d->x1 - x >= (NV) * VL; x += (NV) * VL) tile((NV), __VA_ARGS__, d, x, VL); \
-        for (; (NV) > 2 && d->x1 - x >= ((NV) + 1) / 2 * VL; x += ((NV) + 1) / 2 * VL) \
-            tile(((NV) + 1) / 2, __VA_ARGS__, d, x, VL); \
-        for (; x < d->x1; x += VL) tile(1, __VA_ARGS__, d, x, d->x1 - x < VL ? d->x1 - x : VL); \
+        for (int n = (d->x1 - x) / VL, part; n > 0; n -= part, x += part * VL) { \
+            part = planar_vectors(NV, n); \
+            if (part == (NV)) tile((NV), __VA_ARGS__, d, x, VL); \
+            else if ((NV) > 4 && part == ((NV) + 1) / 2) tile(((NV) + 1) / 2, __VA_ARGS__, d, x, VL); \
+            else if ((NV) > 2 && part == 2) tile(2, __VA_ARGS__, d, x, VL); \
+            else tile(1, __VA_ARGS__, d, x, VL); \
+        } \
+        if (x < d->x1) tile(1, __VA_ARGS__, d, x, d->x1 - x); \
     }
 #define PLANAR_SPANS(OC) \
     PLANAR_SPAN(planar_span##OC, PLANAR_NV(OC), planar_tile, OC, false) \
@@ -367,13 +382,13 @@ static double last_cost(const struct conv_shape *s)
 #define PLANAR_STRING(x) PLANAR_STRING2(x)
 const struct conv_algorithm K(planar) = {
     .name = "planar_" PLANAR_STRING(KERNEL_ISA), .in = ROWS_PLANAR, .out = ROWS_PLANAR,
-    .rows = PLANAR_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480, .reach_right = VL - 1,
+    .rows = PLANAR_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480, .unit_x = VL, .reach_right = VL - 1,
     .fits = planar_fits, .cost = planar_cost, .packed_bytes = planar_packed_bytes, .pack = planar_pack,
     .scratch_bytes = planar_scratch_bytes, .run = planar_run,
 };
 const struct conv_algorithm K(direct_last) = {
     .name = "direct_last_" PLANAR_STRING(KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_PLANAR,
-    .rows = PLANAR_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480,
+    .rows = PLANAR_ROWS, .any_row = true, .grid_x = 1, .chunk_x = 480, .unit_x = VL,
     .fits = planar_fits, .cost = last_cost, .packed_bytes = planar_packed_bytes, .pack = planar_pack,
     .scratch_bytes = last_scratch_bytes, .run = last_run,
 };

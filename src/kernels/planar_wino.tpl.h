@@ -342,7 +342,7 @@ static double last_wino6_cost(const struct conv_shape *s) { return wino_cost(s, 
 #define WINO_ALGORITHM(NAME, IN, ROWS, REACH) \
     const struct conv_algorithm K(NAME##_wino##ROWS) = { \
         .name = #NAME "_wino" #ROWS "_" PLANAR_STRING(KERNEL_ISA), .in = IN, .out = ROWS_PLANAR, \
-        .rows = ROWS, .grid_x = 1, .chunk_x = 480, .reach_right = REACH, \
+        .rows = ROWS, .grid_x = 1, .chunk_x = 480, .unit_x = VL, .reach_right = REACH, \
         .fits = wino##ROWS##_fits, .cost = NAME##_wino##ROWS##_cost, .packed_bytes = wino##ROWS##_packed_bytes, \
         .pack = wino##ROWS##_pack, .scratch_bytes = wino##ROWS##_scratch_bytes, .run = NAME##_wino##ROWS##_run, \
     };

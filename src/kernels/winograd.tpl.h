@@ -519,7 +519,7 @@ static double wino_cost(const struct conv_shape *s, int alpha, int tile)
     extern const struct conv_algorithm K(name_);                                                                                   \
     const struct conv_algorithm K(name_) = {                                                                                       \
         .name = WINO_NAME(name_, KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_BLOCKED, .rows = tile, .may_lead = true, .grid_x = tile, \
-        .chunk_x = WINO_TILES_MAX * tile, .reach_left = 0, .reach_right = tile - 1,                                                \
+        .chunk_x = WINO_TILES_MAX * tile, .unit_x = tile, .reach_left = 0, .reach_right = tile - 1,                                \
         .fits = name_##_fits, .cost = name_##_cost, .packed_bytes = name_##_packed_bytes, .pack = name_##_pack,                    \
         .scratch_bytes = name_##_scratch_bytes, .run = name_##_run,                                                                \
     };

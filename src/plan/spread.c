@@ -278,28 +278,38 @@ void plan_spread_back(struct plan_spread *s, int output, const struct bitmap *wa
         if (s->mark[s->step[k].out[0]].bits) step_back(s, &s->step[k]);
 }
 
-/* Where the rows' word i has a bit that is not `skip`'s, from `mask` on. */
-static uint64_t word_of(const struct plan_mark *m, int first, int last, int i, uint64_t skip, uint64_t mask)
+/* Bits [x0, x1) of word i of rows first to last, together. */
+static uint64_t word_of(const struct plan_mark *m, int first, int last, int i, int x0, int x1)
 {
+    const uint64_t *at = cell_row(m, first) + i;
     uint64_t word = 0;
-    for (int c = first; c <= last; c++) word |= cell_row(m, c)[i];
-    return (word ^ skip) & mask;
+    for (int c = first; c <= last; c++, at += m->words) word |= *at;
+    if (x0 > i * 64) word &= ~(uint64_t) 0 << (x0 - i * 64);
+    if (x1 < i * 64 + 64) word &= ~(uint64_t) 0 >> (i * 64 + 64 - x1);
+    return word;
 }
 
-static int next(const struct plan_mark *m, int first, int last, int x, uint64_t skip)
-{
-    int i = x / 64;
-    if (i >= m->words) return m->words * 64;
-    uint64_t word = word_of(m, first, last, i, skip, ~(uint64_t) 0 << (x % 64));
-    while (!word && ++i < m->words) word = word_of(m, first, last, i, skip, ~(uint64_t) 0);
-    return word ? i * 64 + __builtin_ctzll(word) : m->words * 64;
-}
-
-bool plan_spread_run(const struct plan_mark *m, int y0, int y1, int x, int *x0, int *x1)
+int plan_spread_runs(const struct plan_mark *m, int y0, int y1, int x0, int x1, int gap, struct plan_run *run, int max)
 {
     const int first = cell_of(m, y0), last = cell_of(m, y1 - 1);
-    *x0 = next(m, first, last, x, 0);
-    if (*x0 >= m->words * 64) return false;
-    *x1 = next(m, first, last, *x0, ~(uint64_t) 0);
-    return true;
+    int n = 0;
+    if (x1 > m->width) x1 = m->width;
+    for (int i = x0 / 64; i * 64 < x1; i++) {
+        uint64_t word = word_of(m, first, last, i, x0, x1);
+        for (int at = i * 64; word;) {
+            const int skip = __builtin_ctzll(word);
+            word >>= skip;
+            at += skip;
+            const int ones = ~word ? __builtin_ctzll(~word) : 64;
+            if (n && at - run[n - 1].x1 <= gap)
+                run[n - 1].x1 = at + ones;
+            else if (n == max)
+                return n;
+            else
+                run[n++] = (struct plan_run){at, at + ones};
+            word = ones < 64 ? word >> ones : 0;
+            at += ones;
+        }
+    }
+    return n;
 }

@@ -34,10 +34,15 @@ void plan_spread_release(struct plan_spread *s); /* also a cleared one */
 
 /* Bitmaps have the sizes of the values `input` and `output`. */
 void plan_spread_forward(struct plan_spread *s, int input, const struct bitmap *changed, int output, struct bitmap *may_differ);
-/* Then plan_spread_run says what is to be made. */
+/* Then plan_spread_runs says what is to be made. */
 void plan_spread_back(struct plan_spread *s, int output, const struct bitmap *wanted);
 
-/* Of the columns that rows [y0, y1) of a value must hold, the first run at or after x. False: none. */
-bool plan_spread_run(const struct plan_mark *mark, int y0, int y1, int x, int *x0, int *x1);
+struct plan_run {
+    int x0, x1;
+};
+
+/* Of the columns that rows [y0, y1) of a value must hold, the runs in [x0, x1), not less than 0; those that are at most `gap` apart are one. Returns
+ * how many there are; with `max`, more may follow the last. */
+int plan_spread_runs(const struct plan_mark *mark, int y0, int y1, int x0, int x1, int gap, struct plan_run *run, int max);
 
 #endif

@@ -52,32 +52,43 @@ void cpu_tasks_destroy(struct cpu_tasks **tasks)
     *tasks = NULL;
 }
 
-/* Kernels run with subnormals as zero; the reference code is the definition and keeps them. */
-static int run_step(const struct cpu_step *step, const struct cpu_call *call)
-{
-    if (step->run == cpu_run_reference) return step->run(call);
-    const unsigned floats = cpu_floats_flush();
-    const int code = step->run(call);
-    cpu_floats_restore(floats);
-    return code;
-}
+#define UNIT 16 /* columns: fewer of a step that hardly computes do not count */
+#define GAP 32  /* columns of such a step that cost less than another call */
+#define RUNS 64
 
-#define GAP 8 /* columns too many to make that cost less than another call */
+/* Few columns take as long as so many; where the grid is coarser than a column, marks are whole cells already. */
+static int unit_of(const struct cpu_step *step, const struct plan_mark *mark)
+{
+    const int unit = step->run == cpu_run_conv ? step->u.conv.algorithm->unit_x : UNIT;
+    return (unit + mark->cell_w - 1) / mark->cell_w * mark->cell_w;
+}
 
 /* The columns of the piece that are wanted. What is made beside them may come from anything and is read by nobody. */
 static int run_marked(const struct plan_mark *mark, struct cpu_call *call)
 {
-    const int x1 = call->x1, gap = mark->cell_w > GAP ? mark->cell_w : GAP;
-    for (int a, b, next, end = call->x0; end < x1;) {
-        if (!plan_spread_run(mark, call->y0, call->y1, end, &a, &b) || a >= x1) break;
-        while (b < x1 && plan_spread_run(mark, call->y0, call->y1, b, &next, &end) && next - b <= gap && next < x1) b = end;
-        end = b;
-        call->x0 = a;
-        call->x1 = b < x1 ? b : x1;
-        const int code = run_step(call->step, call);
-        if (code < 0) return code;
+    const int x0 = call->x0, x1 = call->x1, unit = unit_of(call->step, mark), gap = call->step->run == cpu_run_conv ? unit : GAP;
+    struct plan_run run[RUNS];
+    for (int from = x0, n = RUNS; n == RUNS; from = call->x1) {
+        n = plan_spread_runs(mark, call->y0, call->y1, from, x1, gap, run, RUNS);
+        for (int i = 0, code; i < n; i++) {
+            const bool widens = unit > mark->cell_w;
+            const int end = widens ? x0 + (run[i].x1 - x0 + unit - 1) / unit * unit : run[i].x1;
+            call->x0 = widens ? x0 + (run[i].x0 - x0) / unit * unit : run[i].x0;
+            call->x1 = end < x1 ? end : x1;
+            if ((code = call->step->run(call)) < 0) return code;
+        }
     }
     return FM_OK;
+}
+
+/* Kernels run with subnormals as zero; the reference code is the definition and keeps them. */
+static int run_step(const struct plan_mark *mark, struct cpu_call *call)
+{
+    const bool exact = call->step->run == cpu_run_reference;
+    const unsigned floats = exact ? 0 : cpu_floats_flush();
+    const int code = mark && mark->bits ? run_marked(mark, call) : call->step->run(call);
+    if (!exact) cpu_floats_restore(floats);
+    return code;
 }
 
 /* Nothing is computed any more, so there is nothing to say of it either. */
@@ -116,7 +127,7 @@ static void run_piece(struct backend_session *s, int t, int piece, int thread)
     }
     const uint64_t start = s->profile ? core_now_ns() : 0;
     const struct plan_mark *mark = s->only && !shape->whole ? &s->only->mark[shape->out[0]] : NULL;
-    const int code = mark && mark->bits ? run_marked(mark, &call) : run_step(step, &call);
+    const int code = run_step(mark, &call);
     if (code < 0) atomic_store(&s->failure, code);
     if (s->profile) atomic_fetch_add_explicit(&s->step_ns[task->step], core_now_ns() - start, memory_order_relaxed);
 }
@@ -188,9 +199,10 @@ static int progress_part(const struct backend_session *s)
     return n > 32 ? n / 32 : 1;
 }
 
+/* The end of a tile and the beginning of the next are the same number to the last bit: a share never goes backwards. */
 static void say_progress(struct backend_session *s, int done)
 {
-    s->progress(s->user, s->progress_base + s->progress_span * done / (s->end_task - s->first_task));
+    s->progress(s->user, (s->said_tile + (double) done / (s->end_task - s->first_task)) / s->said_tiles);
 }
 
 /* One thread has nobody to tell: an atomic operation after each task would wait for all of its stores to reach the cache. */

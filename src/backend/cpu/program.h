@@ -171,7 +171,7 @@ struct backend_session {
     atomic_bool *cancel;
     void (*progress)(void *user, double share);
     void *user;
-    double progress_base, progress_span;
+    int said_tile, said_tiles; /* progress: of a picture that is run tile by tile, this one of how many */
     bool profile;
     _Atomic uint64_t *step_ns;
     int result;

@@ -167,8 +167,8 @@ static int run_whole(struct backend_session *s, struct fm_error *error)
     int code = lay_out_whole(s, error);
     if (code == FM_OK) code = reserve(s, s->layout, error);
     if (code < 0) return code;
-    s->progress_base = 0;
-    s->progress_span = 1;
+    s->said_tile = 0;
+    s->said_tiles = 1;
     return cpu_execute(s, 0, s->layout->n_tasks);
 }
 
@@ -181,8 +181,8 @@ static int run_tiles(struct backend_session *s, struct fm_error *error)
         int code = lay_out_part(s, &tile, PLAN_AT_ONCE, error);
         if (code == FM_OK) code = reserve(s, s->layout, error);
         if (code < 0) return code;
-        s->progress_span = 1.0 / n;
-        s->progress_base = t * s->progress_span;
+        s->said_tile = t;
+        s->said_tiles = n;
         code = cpu_execute(s, 0, s->layout->n_tasks);
         if (code < 0) return code;
     }
@@ -274,8 +274,8 @@ static int run_region(struct backend_session *s, const struct backend_call *call
         s->view.out = rect_whole(p->frame_w, p->frame_h);
         s->bound[p->output_value[0]] = whole.data;
     }
-    s->progress_base = 0;
-    s->progress_span = 1;
+    s->said_tile = 0;
+    s->said_tiles = 1;
     code = run_strip(s, r);
     if (code == FM_ERR_AGAIN) {
         code = lay_out_part(s, &r->out, PLAN_AT_ONCE, error);
