@@ -4,7 +4,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { closeSync, copyFileSync, existsSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { exportPlans, finish, framemill, root, run, work } from './kit.mjs';
+import { exportPlans, finish, framemill, root, run, Skip, work } from './kit.mjs';
 import { framesOf, needKit, packetsOf, page, saveClip, test } from './kit_files.mjs';
 import { clip, compare } from './kit_media.mjs';
 
@@ -37,6 +37,34 @@ for (const [name, args] of [['b.mp4', { audio: true, args: ['-bf', '2', '-video_
     const worst = Math.min(...ours.map((f, i) => compare(f, theirs[i]).psnr));
     ok(worst > 33, `${worst} dB against the engine's frames, encoding included`);
   });
+
+test('what is saved can be opened again: a small clip of few bits, which Chromium encodes as H.264 of level 1b', async () => {
+  needKit();
+  const { withKnownLevel } = await import('../../web/files/clip.js'), [lanczos] = exportPlans('lanczos2x');
+  const about = (/** @type {number} */ level) => Buffer.concat([Buffer.from([1, 0x64, 0x0c, level, 0xff, 0xe2]), // two sequences
+    Buffer.from([0, 5, 0x67, 0x64, 0x0c, level, 0xac]), Buffer.from([0, 4, 0x67, 0x64, 0x0c, level]), Buffer.from([1, 0, 2, 9, 9])]);
+  const odd = new Uint8Array([0xaa, ...about(9)]); // a view that begins later than its memory
+  for (const from of [about(9), new Uint8Array(about(9)).buffer, odd.subarray(1)])
+    deepEqual(Buffer.from(withKnownLevel(from)), about(11));
+  deepEqual([odd[4], Buffer.from(withKnownLevel(about(10)))], [9, about(10)]);
+
+  clip('few.mp4', { width: 64, height: 48, frames: 12 });
+  const made = await saveClip(page, 'few.mp4', 'few_large.mp4', lanczos, { codec: 'avc', bitrate: 100000 });
+  if (/encodes no avc/.test(made.error ?? '')) throw new Skip('this browser has no H.264 encoder');
+  equal(made.error, undefined);
+  const file = readFileSync(join(work, 'few_large.mp4')), at = file.indexOf('avcC') + 4, sequence = file.indexOf(0x67, at + 6);
+  console.log(`level ${file[at + 3]}`);
+  ok(file[at + 3] >= 10 && file[sequence + 3] === file[at + 3], `levels ${file[at + 3]} and ${file[sequence + 3]}`);
+  const played = await page.evaluate(() => new Promise((done) => {
+    const video = Object.assign(document.createElement('video'), { muted: true, src: '/made/few_large.mp4' });
+    video.onerror = () => done(video.error?.message);
+    video.onended = () => done(`${video.videoWidth}x${video.videoHeight}`);
+    video.play().catch((reason) => done(String(reason)));
+  }));
+  equal(played, '128x96');
+  const again = await saveClip(page, 'few_large.mp4', 'few_larger.mp4', lanczos, { codec: 'avc' });
+  deepEqual([again.error, again.frames, again.width], [undefined, 12, 256]);
+});
 
 test('planes in, planes out: nothing of the colours is lost on the way', async () => {
   needKit();

@@ -75,6 +75,24 @@ export function codecStrings(codec, width, height, rate) {
 }
 
 /**
+ * What an H.264 encoder says of itself (avcC), with level 1.1 in place of 1b: small clips of few bits get that from Chromium's
+ * encoder, as the number 9, which its decoder refuses. What a decoder of 1.1 takes includes it.
+ * @param {AllowSharedBufferSource} description
+ * @returns {Uint8Array}
+ */
+export function withKnownLevel(description) {
+  const from = ArrayBuffer.isView(description) ? description : new Uint8Array(description);
+  const bytes = new Uint8Array(from.buffer, from.byteOffset, from.byteLength).slice();
+  if (bytes[3] !== 9) return bytes;
+  bytes[3] = 11;
+  for (let n = bytes[5] & 31, at = 6; n > 0 && at + 5 < bytes.length; n--) { // length, then the parameters of a sequence
+    if (bytes[at + 5] === 9) bytes[at + 5] = 11;
+    at += 2 + bytes[at] * 256 + bytes[at + 1];
+  }
+  return bytes;
+}
+
+/**
  * @param {string[]} codecs
  * @param {{width: number, height: number, rate: number, bitrate: number}} video
  * @returns {Promise<{codec: string, config: VideoEncoderConfig}|null>}
@@ -313,7 +331,9 @@ async function openOutput(media, tracks, options, engine, known) {
       packets++;
       const packet = new kit.EncodedPacket(data, chunk.type, at?.time ?? chunk.timestamp / 1e6, at?.duration ??
         (chunk.duration ?? 0) / 1e6);
-      const about = meta?.decoderConfig ? { decoderConfig: { ...meta.decoderConfig, colorSpace: engine.colour.tags } } : undefined;
+      const told = meta?.decoderConfig, description = told?.description && chosen.codec === 'avc'
+        ? withKnownLevel(told.description) : told?.description;
+      const about = told ? { decoderConfig: { ...told, description, colorSpace: engine.colour.tags } } : undefined;
       written = written.then(async () => { if (!failure) await video.add(packet, about); }).catch(fail);
     },
     error: fail,
