@@ -30,7 +30,15 @@ void bitmap_clear(struct bitmap *b)
 int64_t bitmap_count(const struct bitmap *b)
 {
     int64_t n = 0;
-    for (size_t i = 0; i < (size_t) b->words * (size_t) b->height; i++) n += __builtin_popcountll(b->bits[i]);
+    for (size_t i = 0; i < (size_t) b->words * (size_t) b->height; i++) {
+        uint64_t v = b->bits[i]; /* by halves, so that compilers make vectors of it: not all machines count bits */
+        v -= v >> 1 & 0x5555555555555555;
+        v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
+        v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
+        v += v >> 8;
+        v += v >> 16;
+        n += (int64_t) ((v + (v >> 32)) & 127);
+    }
     return n;
 }
 

@@ -6,6 +6,7 @@
 
 static int floor_div(int64_t a, int64_t b)
 {
+    if (b == 1) return (int) a;
     return (int) (a >= 0 ? a / b : -((-a + b - 1) / b));
 }
 

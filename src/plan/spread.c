@@ -5,8 +5,11 @@
 
 #include "core/alloc.h"
 
+#define BESIDE 1 /* words of zeros on either side of a row that is smeared */
+
 static int64_t floor_div(int64_t a, int64_t b)
 {
+    if (b == 1) return a; /* nearly always, and for each run of each row */
     return a >= 0 ? a / b : -((-a + b - 1) / b);
 }
 
@@ -37,7 +40,7 @@ int plan_spread_make(
         words += (size_t) mark[out].words * (size_t) mark[out].cells;
         if ((size_t) mark[out].words > longest) longest = (size_t) mark[out].words;
     }
-    uint64_t *bits = core_calloc(words + 2 * longest, sizeof *bits);
+    uint64_t *bits = core_calloc(words + 2 * (longest + 2 * BESIDE), sizeof *bits);
     if (!bits) {
         core_free(mark);
         return FM_ERR_NOMEM;
@@ -48,8 +51,8 @@ int plan_spread_make(
         mark[v].bits = bits;
         bits += (size_t) mark[v].words * (size_t) mark[v].cells;
     }
-    s->line = bits;
-    s->other = bits + longest;
+    s->line = bits + BESIDE;
+    s->other = s->line + longest + 2 * BESIDE;
     return FM_OK;
 }
 
@@ -77,11 +80,12 @@ static void cell_rows(const struct plan_mark *m, int cell, int *y0, int *y1)
     *y1 = end > m->height ? m->height : end;
 }
 
-static bool read_rows(const struct plan_mark *m, int y0, int y1, uint64_t *row)
+/* Into `line` or `other`, which have room for zeros beside the row. */
+static bool read_cells(const struct plan_mark *m, int first, int last, uint64_t *row)
 {
-    const int first = cell_of(m, y0), last = cell_of(m, y1 - 1);
     memcpy(row, cell_row(m, first), (size_t) m->words * sizeof *row);
     for (int c = first + 1; c <= last; c++) bits_or(row, cell_row(m, c), m->words);
+    memset(row + m->words, 0, BESIDE * sizeof *row);
     return bits_any(row, m->words);
 }
 
@@ -120,20 +124,35 @@ static void copy_in(struct plan_mark *m, const struct bitmap *from)
 
 /* ---- columns ---- */
 
-/* Sets bit x + d of `to` for each bit x of `from` and each d in [low, high]; what falls outside is lost. */
+#define SMEAR 16 /* with wider windows, runs are faster */
+
+/* Sets bit x + d of `to` for each bit x of `from` and each d in [low, high], whose size is less than a word; what falls outside is lost.
+ * Words beside `from` are zeros. With constants the whole is one pass that compilers make vectors of. */
+static inline __attribute__((always_inline)) void smear_by(
+    const int low, const int high, const uint64_t *from, int words, uint64_t *to)
+{
+    for (int i = 0; i < words; i++) {
+        uint64_t word = low <= 0 && high >= 0 ? from[i] : 0;
+        for (int d = low > 1 ? low : 1; d <= high; d++) word |= from[i] << d | from[i - 1] >> (64 - d);
+        for (int d = high < -1 ? -high : 1; d <= -low; d++) word |= from[i] >> d | from[i + 1] << (64 - d);
+        to[i] |= word;
+    }
+}
+
+/* from_words: of `from`, where the last may stand for columns beyond `to`'s. */
 static void smear(const uint64_t *from, int from_words, int low, int high, uint64_t *to, int to_words)
 {
-    for (int d = low; d <= high; d++) {
-        const int words = d >= 0 ? d / 64 : -((63 - d) / 64),
-                  bits = d - 64 * words; /* to the left in memory order: bits is 0 .. 63 */
-        const int first = words > 0 ? words : 0, end = from_words + words + 1 < to_words ? from_words + words + 1 : to_words;
-        for (int i = first; i < end; i++) {
-            const int k = i - words;
-            uint64_t word = k < from_words ? from[k] << bits : 0;
-            if (bits && k > 0) word |= from[k - 1] >> (64 - bits);
-            to[i] |= word;
-        }
-    }
+    const int words = from_words < to_words ? from_words : to_words;
+    if (low == 0 && high == 0)
+        bits_or(to, from, words);
+    else if (low == -1 && high == 1)
+        smear_by(-1, 1, from, words, to);
+    else if (low == -2 && high == 2)
+        smear_by(-2, 2, from, words, to);
+    else
+        smear_by(low, high, from, words, to);
+    if (high > 0 && words < to_words) /* a row that is wider by a few columns */
+        for (int d = low > 1 ? low : 1; d <= high; d++) to[words] |= from[words - 1] >> (64 - d) | from[words] << d;
 }
 
 static void clear_behind(uint64_t *row, int words, int width)
@@ -146,14 +165,12 @@ static bool is_set(const uint64_t *row, int x)
     return row[x / 64] >> (x % 64) & 1;
 }
 
-#define SMEAR 16 /* with wider windows, runs are faster */
-
 static bool is_window(const struct plan_map *map)
 {
-    return map->num == 1 && map->den == 1 && map->hi - map->lo < SMEAR;
+    return map->num == 1 && map->den == 1 && map->lo > -SMEAR && map->hi < SMEAR;
 }
 
-/* The columns of the output that read these columns of the input: those o for which [o * num / den + lo, o * num / den + hi] meets them. The
+/* `from`: with zeros beside it. The columns of the output that read these columns of the input: those o for which [o * num / den + lo, o * num / den + hi] meets them. The
  * outermost columns may stand for what lies outside. */
 static void columns_forward(
     const struct plan_map *map, int in_width, const struct plan_mark *out, const uint64_t *from, int words, uint64_t *to)
@@ -174,7 +191,7 @@ static void columns_forward(
     }
 }
 
-/* The columns of the input that these columns of the output read. */
+/* The columns of the input that these columns of the output read. `from`: with zeros beside it. */
 static void columns_back(
     const struct plan_map *map, const struct plan_mark *in, const struct plan_mark *out, const uint64_t *from, uint64_t *to)
 {
@@ -206,7 +223,7 @@ static void step_forward(struct plan_spread *s, const struct plan_step *step)
             uint64_t *to = cell_row(out, c);
             if (!done) memset(to, 0, (size_t) out->words * sizeof *to);
             range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
-            if (!read_rows(in, i0, i1, s->line)) {
+            if (!read_cells(in, cell_of(in, i0), cell_of(in, i1 - 1), s->line)) {
                 before = NULL;
             } else if (before && !done && !memcmp(s->line, s->other, (size_t) in->words * sizeof *to)) {
                 memcpy(to, before, (size_t) out->words * sizeof *to);
@@ -241,6 +258,7 @@ static void cells_back(struct plan_spread *s, const struct plan_step *step, cons
     if (out->cell_w > 1)
         for (int a, b = 0; bits_run(row, out->words, b, &a, &b);) mark_cells(out, row, a, b);
     for (int c = first + 1; c < end; c++) memcpy(cell_row(out, c), row, (size_t) out->words * sizeof *row);
+    read_cells(out, first, first, s->other);
     int y0, y1, ignored;
     cell_rows(out, first, &y0, &ignored);
     cell_rows(out, end - 1, &ignored, &y1);
@@ -248,7 +266,7 @@ static void cells_back(struct plan_spread *s, const struct plan_step *step, cons
         const struct plan_mark *in = &s->mark[step->in[i].value];
         if (!in->bits) continue;
         memset(s->line, 0, (size_t) in->words * sizeof *s->line);
-        columns_back(&step->in[i].x, in, out, row, s->line);
+        columns_back(&step->in[i].x, in, out, s->other, s->line);
         int i0, i1;
         range_of(&step->in[i].y, y0, y1, in->height, &i0, &i1);
         for (int k = cell_of(in, i0); k <= cell_of(in, i1 - 1); k++) bits_or(cell_row(in, k), s->line, in->words);

@@ -286,7 +286,7 @@ int cpu_add_shuffle(
         .u.shuffle = {.r = r, .crd = crd, .channels = c}};
     const int code = cpu_add_step(p, &step,
         &(struct plan_step){
-            .n_in = 1, .in = &in, .n_out = 1, .out = &out, .grid_y = r, .grid_x = r, .chunk_x = (256 + r - 1) / r * r},
+            .n_in = 1, .in = &in, .n_out = 1, .out = &out, .grid_y = r, .grid_x = r, .chunk_x = (512 + r - 1) / r * r},
         error);
     return code < 0 ? code : FM_OK;
 }

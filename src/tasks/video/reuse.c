@@ -7,7 +7,9 @@
 #include "core/error.h"
 
 #define TILE 32
-#define KEPT 0.03  /* of the result's pixels: less is not worth choosing */
+#define GUESS 0.03 /* of a few rows: less is not worth looking at all */
+#define STILL 0.14 /* of the cells: less is not worth spreading. Of the result's pixels about half as many are then kept */
+#define KEPT 0.06  /* of the result's pixels: less is not worth choosing */
 #define WORTH 0.85 /* of the whole frame's work: above, the whole is computed at once */
 
 /* How far beyond the tile at x, y its result reads. */
@@ -130,14 +132,14 @@ static double still(const struct bitmap *changed)
 static int find_pixels(struct reuse *r, const struct video *v, struct video_maker *maker, int level, const struct video_frame *a,
     const struct video_frame *b, struct bitmap *made, struct fm_error *error)
 {
-    if (changes_guess(a, b) < KEPT) return FM_OK;
+    if (changes_guess(a, b) < GUESS) return FM_OK;
     changes_pixels(a, b, &r->changed);
     r->all_same = !bits_any(r->changed.bits, r->changed.words * r->changed.height);
     if (r->all_same) {
         r->n_same = r->n_tiles;
         return FM_OK;
     }
-    if (still(&r->changed) < KEPT) return FM_OK;
+    if (still(&r->changed) < STILL) return FM_OK;
     const int code = video_spread(maker, level, &r->changed, made, error);
     if (code < 0) return code;
     const double kept = 1 - (double) bitmap_count(made) / ((double) v->out_w * v->out_h);
