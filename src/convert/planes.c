@@ -144,6 +144,7 @@ struct planes_job {
     struct video_frame frame; /* read or written */
     struct window *window, *other;
     struct rect at;
+    const struct bitmap *chosen;
     atomic_uint_fast64_t nan;
 };
 
@@ -385,4 +386,31 @@ int planes_pack(const struct planes *p, struct pool *pool, uint32_t cpu_flags, c
     }
     *not_numbers += atomic_load(&job.nan);
     return code;
+}
+
+static void planes_pack_chosen_part(void *job_, int thread, int y0, int y1)
+{
+    (void) thread;
+    struct planes_job *job = job_;
+    const struct bitmap *chosen = job->chosen;
+    uint64_t nan = 0;
+    for (int y = y0; y < y1; y++) {
+        const float *row = window_row(job->other, 0, y);
+        for (int x0, x1 = 0; bits_run(bitmap_row(chosen, y), chosen->words, x1, &x0, &x1);)
+            nan += planes_store_row(job, row + x0, 0, x0, y, x1 - x0);
+    }
+    if (nan) atomic_fetch_add(&job->nan, nan);
+}
+
+void planes_pack_chosen(const struct planes *p, struct pool *pool, uint32_t cpu_flags, const struct window *from,
+    const struct bitmap *chosen, struct video_frame *to, uint64_t *not_numbers)
+{
+    planes_check_frame(p, to);
+    assert(from->channels == 1 && p->channels == 1 && chosen->width == p->width && chosen->height == p->height);
+    assert(!memcmp(&from->at, &(struct rect){0, 0, p->width, p->height}, sizeof from->at));
+    struct window source = *from; /* read only */
+    struct planes_job job = {
+        .p = p, .kernels = kernel_set_for(cpu_flags)->planes, .frame = *to, .other = &source, .chosen = chosen};
+    split_rows(pool, p->height, 1, (size_t) p->width * (size_t) p->height, planes_pack_chosen_part, &job);
+    *not_numbers += atomic_load(&job.nan);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/threads.h"
+#include "frame/bitmap.h"
 #include "frame/video.h"
 #include "frame/window.h"
 #include "framemill/error.h"
@@ -53,5 +54,9 @@ struct rect planes_need(const struct planes *p, struct rect at);
  * samples were none (written as 0): more than none means a broken network. FM_OK or FM_ERR_NOMEM. */
 int planes_pack(const struct planes *p, struct pool *pool, uint32_t cpu_flags, const struct window *from, struct rect at,
                 struct video_frame *to, struct planes_scratch *scratch, uint64_t *not_numbers);
+
+/* The same for chosen pixels of form luma; `from` is the whole picture. */
+void planes_pack_chosen(const struct planes *p, struct pool *pool, uint32_t cpu_flags, const struct window *from,
+                        const struct bitmap *chosen, struct video_frame *to, uint64_t *not_numbers);
 
 #endif

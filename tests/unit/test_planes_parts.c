@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Planes of video to windows and back in parts: any window and any rectangle is the whole's, on any number of threads; memory. */
 #define _GNU_SOURCE
+#include <math.h>
+
 #include "convert/planes.h"
 
 #include "video_picture.h"
@@ -157,6 +159,57 @@ static void a_part_touches_nothing_else(void)
     planes_scratch_release(&scratch);
 }
 
+/* Chosen pixels are what a pack of the whole makes of them, all others stay as they were, and what is no number counts where it is chosen. */
+static void chosen_as_the_whole(void)
+{
+    uint64_t random = 8;
+    struct planes_scratch scratch = {0};
+    struct pool *pool = NULL;
+    if (!CHECK_INT(pool_create(3, &pool, NULL), FM_OK)) return;
+    for (int bits = 8; bits <= 10; bits += 2)
+        for (int turn = 0; turn < 6; turn++) {
+            const int width = 1 + turn * 67, height = 40 + turn;
+            const struct video_format f = {.layout = VIDEO_420, .bits = bits, .matrix = 2};
+            struct planes *p = make(&f, width, height, 1, false);
+            struct video_frame whole = video_blank(f, width, height), part = video_blank(f, width, height);
+            struct bitmap chosen;
+            struct window w = {0};
+            CHECK_INT(bitmap_make(&chosen, width, height), FM_OK);
+            for (int n = 0; n < 60; n++) {
+                const int x = picture_int(&random, 0, width - 1), y = picture_int(&random, 0, height - 1);
+                bits_set(bitmap_row(&chosen, y), x, picture_int(&random, x + 1, width));
+            }
+            picture_noise(&w, rect_whole(width, height), 1, &random);
+            uint64_t nan = 0, wanted = 0;
+            for (int y = 0; y < height; y++) {
+                const int x = picture_int(&random, 0, width - 1);
+                window_row(&w, 0, y)[x] = NAN;
+                wanted += bitmap_row(&chosen, y)[x / 64] >> x % 64 & 1;
+            }
+            CHECK_INT(planes_pack(p, NULL, cpu_flags(), &w, rect_whole(width, height), &whole, &scratch, &nan), FM_OK);
+            CHECK_INT((int) nan, height);
+            nan = 0;
+            planes_pack_chosen(p, turn % 2 ? pool : NULL, cpu_flags(), &w, &chosen, &part, &nan);
+            CHECK_INT((int) nan, (int) wanted);
+            struct video_frame blank = video_blank(f, width, height);
+            bool same = true;
+            for (int y = 0; y < height; y++)
+                for (int x = 0; x < width; x++) {
+                    const bool is_chosen = bitmap_row(&chosen, y)[x / 64] >> x % 64 & 1;
+                    same &= video_get(&part, 0, x, y) == video_get(is_chosen ? &whole : &blank, 0, x, y);
+                }
+            CHECK(same);
+            bitmap_release(&chosen);
+            window_release(&w);
+            video_free(&blank);
+            video_free(&whole);
+            video_free(&part);
+            planes_destroy(&p);
+        }
+    pool_destroy(&pool);
+    planes_scratch_release(&scratch);
+}
+
 /* ---- memory ---- */
 
 static void no_memory_once_warm(void)
@@ -226,6 +279,7 @@ int main(void)
     RUN(windows_as_the_whole);
     RUN(parts_as_the_whole);
     RUN(a_part_touches_nothing_else);
+    RUN(chosen_as_the_whole);
     RUN(no_memory_once_warm);
     RUN(memory_that_is_not_there);
     return check_report();

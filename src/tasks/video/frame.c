@@ -152,23 +152,6 @@ int video_spread(struct video_maker *m, int level, const struct bitmap *changed,
     return chain_spread(m->work[level], changed, may_differ, error);
 }
 
-/* Runs of pixels that go on over several rows are packed as rectangles. */
-static int pack_chosen(struct video_maker *m, const struct window *result, const struct bitmap *only, struct video_frame *out,
-    struct video_cost *cost, struct fm_error *error)
-{
-    const size_t row_bytes = (size_t) only->words * sizeof *only->bits;
-    for (int y = 0, end; y < only->height; y = end) {
-        for (end = y + 1; end < only->height && !memcmp(bitmap_row(only, y), bitmap_row(only, end), row_bytes);) end++;
-        for (int x0, x1 = 0; bits_run(bitmap_row(only, y), only->words, x1, &x0, &x1);) {
-            const struct rect at = {x0, y, x1 - x0, end - y};
-            if (planes_pack(m->video->luma_out, m->pool, m->video->upscale->cpu_flags, result, at, out, &m->scratch,
-                    &cost->not_numbers) < 0)
-                return core_fail_nomem(error, 0);
-        }
-    }
-    return FM_OK;
-}
-
 int video_make_chosen(struct video_maker *m, int level, const struct video_frame *in, struct video_frame *out,
     const struct bitmap *only, struct video_cost *cost, struct fm_error *error)
 {
@@ -181,11 +164,10 @@ int video_make_chosen(struct video_maker *m, int level, const struct video_frame
     if (planes_unpack(v->luma_in, m->pool, v->upscale->cpu_flags, &from, &m->source, &m->scratch) < 0)
         return core_fail_nomem(error, 0);
     const uint64_t unpacked = core_now_ns();
-    int code = chain_run_chosen(m->work[level], &m->source, only, v->cancelled, &result, error);
+    const int code = chain_run_chosen(m->work[level], &m->source, only, v->cancelled, &result, error);
     if (code < 0) return code;
     const uint64_t ran = core_now_ns();
-    code = pack_chosen(m, result, only, &to, cost, error);
-    if (code < 0) return code;
+    planes_pack_chosen(v->luma_out, m->pool, v->upscale->cpu_flags, result, only, &to, &cost->not_numbers);
     cost->convert_ns += core_now_ns() - ran + unpacked - start;
     cost->network_ns += ran - unpacked;
     return make_rest(m, &v->level[level], &from, &to, cost, error);
