@@ -137,9 +137,12 @@ export async function createPipelines(device, plan, { form: formName = chooseFor
   let text = await /** @type {any} */ (form).read();
   if (source === 'external') {
     for (const [from, to] of plan.external) text = text.replaceAll(from, to);
-    // An external texture has the size at which a video is displayed; with oblong pixels that is not the size of its frames.
-    text = text.replaceAll('textureLoad(source, p)',
-      'textureLoad(source, vec2<u32>((vec2<f32>(p) + 0.5) * vec2<f32>(textureDimensions(source)) / vec2<f32>(frame.in_size)))');
+    // Sampled in the middle of a pixel, brightness is that pixel's, and what 4:2:0 has less of is between its neighbours; a load would
+    // take the nearest where the browser hands over planes. By shares of the picture: a texture has the size at which a video is
+    // displayed, which with oblong pixels is not that of its frames.
+    text = `${text.replaceAll('textureLoad(source, p)',
+      'textureSampleBaseClampToEdge(source, linear, (vec2<f32>(p) + 0.5) / vec2<f32>(frame.in_size))')}
+@group(0) @binding(7) var linear: sampler;`;
   }
   const module = device.createShaderModule({ label: `${plan.name} ${formName}`, code: text });
   const bad = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error');
@@ -156,6 +159,7 @@ export async function createPipelines(device, plan, { form: formName = chooseFor
       device.createComputePipelineAsync({ label: d.entry, layout: 'auto', compute: { module, entryPoint: d.entry } }));
   const pipelines = await Promise.all(form.dispatches.map((d) => /** @type {Promise<GPUComputePipeline>} */ (made.get(d.entry))));
   return { plan, form, formName, source, weights, pipelines, numberBytes: numbers.BYTES_PER_ELEMENT, text,
+    linear: device.createSampler({ magFilter: 'linear', minFilter: 'linear' }),
     destroy: () => weights.destroy() };
 }
 
@@ -222,11 +226,9 @@ export class Runner {
         default: return target;
       }
     };
-    const pipeline = this.#p.pipelines[this.#p.form.dispatches.indexOf(d)];
-    return this.#device.createBindGroup({
-      layout: pipeline.getBindGroupLayout(0),
-      entries: d.bindings.map((b) => ({ binding: b.binding, resource: resource(b) })),
-    });
+    const p = this.#p, entries = d.bindings.map((b) => ({ binding: b.binding, resource: resource(b) }));
+    if (p.source === 'external' && d.bindings.some((b) => b.kind === 'source')) entries.push({ binding: 7, resource: p.linear });
+    return this.#device.createBindGroup({ layout: p.pipelines[p.form.dispatches.indexOf(d)].getBindGroupLayout(0), entries });
   }
 
   /**
