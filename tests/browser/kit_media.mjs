@@ -92,3 +92,41 @@ export function framesOf(path, matrix = 'bt709') {
   const all = readFileSync(to), size = width * height * 4;
   return Array.from({ length: all.length / size }, (_, i) => new Uint8Array(all.subarray(i * size, (i + 1) * size)));
 }
+
+/** Frames of a file as planes of 4:2:0, 8 bits, as they are stored. @param {string} path @param {number} width even @param {number} height even */
+export function planesOf(path, width, height) {
+  const to = join(work, 'frames.yuv'), size = width * height * 1.5;
+  run('ffmpeg', ['-v', 'error', '-y', '-i', path, '-f', 'rawvideo', '-pix_fmt', 'yuv420p', to]);
+  const all = readFileSync(to);
+  return Array.from({ length: all.length / size }, (_, i) => new Uint8Array(all.subarray(i * size, (i + 1) * size)));
+}
+
+/**
+ * RGBA of a frame (4:2:0, BT.709, 16 to 235) as Chromium has it: colour by lines between samples that lie in the middle of four pixels,
+ * whatever the stream says of where they lie.
+ * @param {Uint8Array} planes @param {number} width @param {number} height
+ */
+export function asBrowsers(planes, width, height) {
+  const rgba = new Uint8ClampedArray(width * height * 4).fill(255), w = width / 2, h = height / 2, [kr, kb] = [0.2126, 0.0722];
+  const inside = (/** @type {number} */ v, /** @type {number} */ n) => Math.max(0, Math.min(n - 1, v));
+  for (let y = 0, o = 0; y < height; y++)
+    for (let x = 0; x < width; x++, o += 4) {
+      const x0 = (x - 1) >> 1, y0 = (y - 1) >> 1, fx = x & 1 ? 0.25 : 0.75, fy = y & 1 ? 0.25 : 0.75;
+      const colour = (/** @type {number} */ plane) => {
+        const at = (/** @type {number} */ i, /** @type {number} */ j) => planes[width * height + plane * w * h + inside(j, h) * w + inside(i, w)];
+        const [upper, lower] = [y0, y0 + 1].map((j) => at(x0, j) * (1 - fx) + at(x0 + 1, j) * fx);
+        return (upper * (1 - fy) + lower * fy - 128) * (255 / 224);
+      };
+      const luma = (planes[y * width + x] - 16) * (255 / 219), r = luma + 2 * (1 - kr) * colour(1), b = luma + 2 * (1 - kb) * colour(0);
+      rgba.set([r, (luma - kr * r - kb * b) / (1 - kr - kb), b].map(Math.round), o);
+    }
+  return new Uint8Array(rgba.buffer);
+}
+
+/** PSNR of luma (BT.709) alone. @param {Uint8Array} rgba @param {Uint8Array} planes whose luma goes from 16 to 235 @param {number} width @param {number} height */
+export function lumaOf(rgba, planes, width, height) {
+  let squares = 0;
+  for (let i = 0; i < width * height; i++)
+    squares += (0.2126 * rgba[4 * i] + 0.7152 * rgba[4 * i + 1] + 0.0722 * rgba[4 * i + 2] - ((planes[i] - 16) * 255) / 219) ** 2;
+  return 10 * Math.log10((255 * 255 * width * height) / squares);
+}

@@ -4,8 +4,8 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportPlans, finish, root, run, Skip, test, work } from './kit.mjs';
-import { clip } from './kit_media.mjs';
-import { cutOut, H, isShown, patches, playing, quarters, seen, slow, state, until, W } from './player_kit.mjs';
+import { asBrowsers, clip, compare, planesOf } from './kit_media.mjs';
+import { atTime, cutOut, H, isShown, patches, playing, quarters, seen, slow, state, until, W } from './player_kit.mjs';
 
 exportPlans('lanczos2x', 'ivs');
 slow();
@@ -47,6 +47,18 @@ test('colours are the video\'s own: BT.709, BT.601, full range, untagged, turned
     equal(size.matrix, /c709|full|turned|none.webm/.test(name) ? 'bt709' : 'bt601');
   }
 }, { seconds: 150 });
+
+test('colours of 4:2:0 are made of the plain video as of what networks get', async () => { // that: golden.test.mjs
+  const card = clip('card.mp4', { width: 64, height: 48, frames: 8, lossless: true }), wanted = asBrowsers(planesOf(card, 64, 48)[5], 64, 48);
+  const page = await playing('/made/card.mp4', null, { style: 'width:64px;height:48px', play: false });
+  await atTime(page, 0.22);
+  let found = { most: 255 };
+  for (let tries = 0; tries < 40 && found.most > 1; tries++) {
+    if (tries) await page.waitForTimeout(300);
+    found = compare((await seen(page)).data, wanted);
+  }
+  ok(found.most <= 1, `${found.most} levels off`);
+});
 
 test('another resolution in the midst of a stream', async () => {
   clip('one.webm', { width: W, height: H, frames: 10, rate: 5, gop: 10 });
