@@ -8,7 +8,7 @@
 
 #define TILE 32
 #define GUESS 0.03 /* of a few rows: less is not worth looking at all */
-#define STILL 0.14 /* of the cells: less is not worth spreading. Of the result's pixels about half as many are then kept */
+#define STILL 0.11 /* of the cells, about what is then kept of the result: less is not worth spreading */
 #define KEPT 0.06  /* of the result's pixels: less is not worth choosing */
 #define WORTH 0.85 /* of the whole frame's work: above, the whole is computed at once */
 
@@ -110,7 +110,7 @@ static void gather(struct reuse *r, const struct chain *chain)
     }
 }
 
-#define CELL 16 /* a pixel is kept only where about as much around it is */
+#define CELL 32 /* a pixel is kept only where about as much around it is; divides a word */
 
 /* The share of cells in which nothing changed: a quick look before spreading. */
 static double still(const struct bitmap *changed)
@@ -123,7 +123,7 @@ static double still(const struct bitmap *changed)
             const int end = (row + 1) * CELL < changed->height ? (row + 1) * CELL : changed->height;
             for (int y = row * CELL; y < end; y++) any |= bitmap_row(changed, y)[word];
             for (int column = word * (64 / CELL); column < columns && column < (word + 1) * (64 / CELL); column++, any >>= CELL)
-                same += !(any & ((1u << CELL) - 1));
+                same += !(any & (((uint64_t) 1 << CELL) - 1));
         }
     return (double) same / ((double) columns * rows);
 }
