@@ -41,8 +41,8 @@ const BY_GPU = ['index.js', 'gpu_worker.js', 'gpu.js'];
 
 /** Shaders without comments and without blanks that nothing needs. @param {string} module */
 export function squeezeShaders(module) {
-  return module.replace(/`[^`]*@group[^`]*`/g, (text) => text.replace(/[ \t]*\/\/.*$/gm, '').replace(/\s+/g, ' ')
-    .replace(/ ?([`{}(),;:*+]) ?/g, '$1'));
+  return module.replace(/`[^`]*`/g, (text) => (text.includes('@group') ? text.replace(/[ \t]*\/\/.*$/gm, '').replace(/\s+/g, ' ')
+    .replace(/ ?([`{}(),;:*+]) ?/g, '$1') : text));
 }
 
 /** @param {string} folder */

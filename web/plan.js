@@ -140,9 +140,9 @@ export async function createPipelines(device, plan, { form: formName = chooseFor
     // Sampled in the middle of a pixel, brightness is that pixel's, and what 4:2:0 has less of is between its neighbours; a load would
     // take the nearest where the browser hands over planes. By shares of the picture: a texture has the size at which a video is
     // displayed, which with oblong pixels is not that of its frames.
-    text = `${text.replaceAll('textureLoad(source, p)',
-      'textureSampleBaseClampToEdge(source, linear, (vec2<f32>(p) + 0.5) / vec2<f32>(frame.in_size))')}
-@group(0) @binding(7) var linear: sampler;`;
+    text = text.replaceAll('textureLoad(source, p)',
+      'textureSampleBaseClampToEdge(source, linear, (vec2<f32>(p) + 0.5) / vec2<f32>(frame.in_size))') +
+      '@group(0) @binding(7) var linear: sampler;';
   }
   const module = device.createShaderModule({ label: `${plan.name} ${formName}`, code: text });
   const bad = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error');

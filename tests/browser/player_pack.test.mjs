@@ -81,6 +81,8 @@ test('shaders lose their comments and needless blanks, nothing else', async () =
   const { squeezeShaders } = await import('../../web/pack.mjs');
   equal(squeezeShaders('const a = `\n  // one\n@group(0) x; // two\n\n    let a = b - -c / (d) ;\n`, b = `\n  // no shader`;'),
     'const a = `@group(0)x;let a = b - -c /(d);`, b = `\n  // no shader`;');
+  const between = "const a = `${b}:  ${c}`, d = e.replaceAll('f(g, h)', 'i') + '@group(0) j', k = `l`;";
+  equal(squeezeShaders(between), between);
 });
 
 test('Node finds them by their names, with all that their modules have', async () => {
