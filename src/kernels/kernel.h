@@ -48,6 +48,11 @@ struct conv_epilogue {
     bool residual_before_act;
 };
 
+/* Columns [x0, x1). */
+struct conv_run {
+    int x0, x1;
+};
+
 /* One call's work: output rows 0 .. rows-1, output columns [x0, x1). */
 struct conv_task {
     /* in[i] is the input row y0 * stride_y - pad_y + i for i < input_rows(rows), y0 the first output row; rows outside the picture are
@@ -61,6 +66,9 @@ struct conv_task {
     /* Algorithms that may lead: a grid's first cells may begin before the picture. `rows` then counts from the cells' first row and so do in
      * and out, but out[i] for i < lead_y is not touched; x0 may be negative, what is written there is cleared by the caller. */
     int lead_y;
+    /* Algorithms that join: of the columns only these, which follow each other and begin and end on the grid, or at x0 and x1. None: all. */
+    const struct conv_run *run;
+    int runs;
     void *scratch;                 /* scratch_bytes, aligned to 64, private to the thread */
 };
 
@@ -81,6 +89,7 @@ struct conv_algorithm {
     bool may_lead;                  /* the grid may begin before the picture (conv_task.lead_y) */
     int grid_x;                     /* tasks start at columns that are multiples of this */
     int chunk_x;                    /* a good number of columns for one call (a multiple of grid_x) */
+    bool joins;                     /* takes conv_task.run: short runs together are as good as a long one */
     int unit_x;                     /* few columns take as long as so many, and the rest of a division by it as long as another */
     int reach_left, reach_right;    /* columns read beyond the exact need [x0*s - pad_x, (x1-1)*s - pad_x + (k-1)*d], worst case */
     bool (*fits)(const struct conv_shape *shape);

@@ -325,118 +325,7 @@ SIMD_INLINE void wino_multiply(const int alpha, const struct wino_blocks *b, int
 #include "kernels/winograd_inside.h"
 #endif
 
-/* ---- out = A^T M A ---- */
-
-struct wino_output {
-    float *out[6];            /* rows at the first tile's first column of the block */
-    const float *residual[6];
-    int first, rows, columns; /* of the picture, from the first tile's first; rows before `first` lie before it */
-    bool add, add_first;      /* a residual; before the activation */
-    enum kernel_act act;
-    vf bias, a, b, slope, live; /* live: 1 in lanes that hold channels, 0 in padding */
-};
-
-/* Any activation that has no code of its own below; rare or so costly that a loop does not matter. */
-static __attribute__((noinline)) void wino_activate(const struct wino_output *w, vf *v, int count)
-{
-    for (int i = 0; i < count; i++) v[i] = vf_mul(vf_activate(v[i], w->act, w->a, w->b, w->slope), w->live);
-}
-
-/* One tile of one output block. `act`: a constant, or KERNEL_ACT_COUNT for wino_activate. */
-SIMD_INLINE void wino_output_tile(const int alpha, const int tile, const enum kernel_act act, const struct wino_output *w, int x,
-                                  const float *m, ptrdiff_t m_position)
-{
-    vf half[6][WINO_ALPHA_MAX];
-    for (int i = 0; i < alpha; i++, m += m_position) {
-        vf d[WINO_ALPHA_MAX], o[6];
-        WINO_UNROLL
-        for (int k = 0; k < alpha; k++) d[k] = vf_load(m + k * alpha * m_position);
-        wino_at(alpha, tile, d, false, vf_zero(), o);
-        WINO_UNROLL
-        for (int k = 0; k < tile; k++) half[k][i] = o[k];
-    }
-    const int columns = w->columns - x < tile ? w->columns - x : tile;
-    const int next = x + tile < w->columns ? x + tile : x; /* its lines are fetched early: stores that miss would wait in a row */
-    for (int y = w->first; y < w->rows; y++) {
-        vf o[6];
-        wino_at(alpha, tile, half[y], true, w->bias, o);
-        if (w->add && w->add_first) {
-            WINO_UNROLL
-            for (int i = 0; i < tile; i++)
-                if (i < columns) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
-        }
-        if (act == KERNEL_ACT_COUNT) {
-            wino_activate(w, o, tile);
-        } else {
-            WINO_UNROLL
-            for (int i = 0; i < tile; i++) o[i] = vf_activate(o[i], act, w->a, w->b, w->slope);
-        }
-        if (w->add && !w->add_first) {
-            WINO_UNROLL
-            for (int i = 0; i < tile; i++)
-                if (i < columns) o[i] = vf_add(o[i], vf_load(w->residual[y] + (ptrdiff_t) (x + i) * VL));
-        }
-        float *const to = w->out[y] + (ptrdiff_t) x * VL;
-        WINO_UNROLL
-        for (int i = 0; i < tile * VL; i += 16) __builtin_prefetch(w->out[y] + (ptrdiff_t) next * VL + i, 1);
-        if (columns == tile) {
-            WINO_UNROLL
-            for (int i = 0; i < tile; i++) vf_store(to + i * VL, o[i]);
-        } else {
-            WINO_UNROLL
-            for (int i = 0; i < tile; i++)
-                if (i < columns) vf_store(to + i * VL, o[i]);
-        }
-    }
-}
-
-SIMD_INLINE void wino_output_tiles(const int alpha, const int tile, const enum kernel_act act, const struct wino_output *w,
-                                   int tiles, const float *m, ptrdiff_t m_position, ptrdiff_t m_tile)
-{
-    for (int t = 0; t < tiles; t++) wino_output_tile(alpha, tile, act, w, t * tile, m + t * m_tile, m_position);
-}
-
-SIMD_INLINE void wino_output(const int alpha, const int tile, const struct wino_output *w, int tiles, const float *m,
-                             ptrdiff_t m_position, ptrdiff_t m_tile)
-{
-    switch (w->act) {
-    case KERNEL_ACT_NONE: wino_output_tiles(alpha, tile, KERNEL_ACT_NONE, w, tiles, m, m_position, m_tile); break;
-    case KERNEL_ACT_RELU: wino_output_tiles(alpha, tile, KERNEL_ACT_RELU, w, tiles, m, m_position, m_tile); break;
-    case KERNEL_ACT_LEAKY: wino_output_tiles(alpha, tile, KERNEL_ACT_LEAKY, w, tiles, m, m_position, m_tile); break;
-    case KERNEL_ACT_PRELU: wino_output_tiles(alpha, tile, KERNEL_ACT_PRELU, w, tiles, m, m_position, m_tile); break;
-    case KERNEL_ACT_SILU: wino_output_tiles(alpha, tile, KERNEL_ACT_SILU, w, tiles, m, m_position, m_tile); break;
-    default: wino_output_tiles(alpha, tile, KERNEL_ACT_COUNT, w, tiles, m, m_position, m_tile); break;
-    }
-}
-
-/* What all blocks of a task share. */
-static void wino_output_init(struct wino_output *w, const struct conv_packed *packed, const struct conv_task *task)
-{
-    w->first = task->lead_y;
-    w->rows = task->rows;
-    w->add = task->residual != NULL;
-    w->add_first = packed->epilogue.residual_before_act;
-    w->act = packed->epilogue.act;
-    w->a = vf_set1(packed->epilogue.a);
-    w->b = vf_set1(packed->epilogue.b);
-    w->slope = vf_zero();
-}
-
-/* Output block `block` from column x on. */
-static void wino_output_block(struct wino_output *w, const struct conv_packed *packed, const struct conv_task *task, int block,
-                              int x)
-{
-    float live[VL];
-    for (int i = 0; i < VL; i++) live[i] = block * VL + i < packed->shape.out_channels ? 1.0f : 0.0f;
-    w->live = vf_load(live);
-    w->bias = vf_load(packed->bias + block * VL);
-    if (packed->slope) w->slope = vf_load(packed->slope + block * VL);
-    w->columns = task->x1 - x;
-    for (int y = task->lead_y; y < task->rows; y++) {
-        w->out[y] = task->out[y] + block * task->out_block + (ptrdiff_t) x * VL;
-        if (w->add) w->residual[y] = task->residual[y] + block * task->residual_block + (ptrdiff_t) x * VL;
-    }
-}
+#include "kernels/winograd_output.h"
 
 /* ---- the algorithm ---- */
 
@@ -453,25 +342,75 @@ static size_t wino_scratch_bytes(const struct conv_shape *s, int alpha, int tile
     return (wino_v_floats(&b) + wino_m_floats(&b, alpha) + columns) * sizeof(float);
 }
 
+/* Tiles that follow each other from column x on. */
+struct wino_part {
+    int x, tiles;
+};
+
+/* Shares out the columns of a task: blocks of about the same number of tiles, of one run or of several. */
+struct wino_cut {
+    const struct conv_run *run;
+    int tile, tiles, blocks; /* of all runs */
+    int x, block;            /* where the next block begins, and its number */
+};
+
+static int wino_tiles(const struct wino_cut *c, const struct conv_run *run, int x) { return (run->x1 - x + c->tile - 1) / c->tile; }
+
+static struct wino_cut wino_cut_of(const struct conv_run *run, int runs, int tile, int most)
+{
+    struct wino_cut c = {.run = run, .tile = tile, .x = run->x0};
+    for (int i = 0; i < runs; i++) c.tiles += wino_tiles(&c, &run[i], run[i].x0);
+    c.blocks = (c.tiles + most - 1) / most;
+    return c;
+}
+
+/* The parts of the next block; returns how many. */
+static int wino_cut_next(struct wino_cut *c, struct wino_part *part)
+{
+    int left = c->tiles / c->blocks + (c->block < c->tiles % c->blocks), parts = 0;
+    for (c->block++; left > 0; parts++) {
+        if (c->x >= c->run->x1) c->x = (++c->run)->x0;
+        const int in_run = wino_tiles(c, c->run, c->x);
+        part[parts] = (struct wino_part){c->x, in_run < left ? in_run : left};
+        left -= part[parts].tiles;
+        c->x += part[parts].tiles * c->tile;
+    }
+    return parts;
+}
+
+/* Output block `block` of all parts, whose tiles lie one after another in m. */
+SIMD_INLINE void wino_output_parts(const int alpha, const int tile, struct wino_output *w, const struct conv_packed *packed,
+                                   const struct conv_task *task, int block, const struct wino_part *part, int parts, const float *m,
+                                   ptrdiff_t m_position, ptrdiff_t m_tile)
+{
+    for (int i = 0; i < parts; m += part[i].tiles * m_tile, i++) {
+        wino_output_block(w, packed, task, block, part[i].x);
+        wino_output(alpha, tile, w, part[i].tiles, m, m_position, m_tile);
+    }
+}
+
 SIMD_INLINE void wino_run(const int alpha, const int tile, const struct conv_packed *packed, const struct conv_task *task)
 {
     const struct conv_shape *const s = &packed->shape;
     const struct wino_blocks b = wino_blocks_of(s, alpha);
     float *const v = task->scratch, *const m = v + wino_v_floats(&b), *const columns = m + wino_m_floats(&b, alpha);
-    const int all = (task->x1 - task->x0 + tile - 1) / tile, runs = (all + b.tiles - 1) / b.tiles;
+    const struct conv_run all = {task->x0, task->x1};
+    struct wino_cut cut = wino_cut_of(task->runs ? task->run : &all, task->runs ? task->runs : 1, tile, b.tiles);
     struct wino_output w;
     wino_output_init(&w, packed, task);
-    for (int run = 0, first = 0; run < runs; run++) {
-        const int tiles = all / runs + (run < all % runs), x = task->x0 + first * tile;
-        const float *in[WINO_ALPHA_MAX];
-        for (int i = 0; i < alpha; i++) in[i] = task->in[i] + (ptrdiff_t) (x - s->pad_x) * VL;
-        wino_input(alpha, tile, in, task->in_block, &b, tiles, v, columns);
+    while (cut.block < cut.blocks) {
+        struct wino_part part[WINO_TILES_MAX];
+        const int parts = wino_cut_next(&cut, part);
+        int tiles = 0;
+        for (int i = 0; i < parts; tiles += part[i++].tiles) {
+            const float *in[WINO_ALPHA_MAX];
+            for (int k = 0; k < alpha; k++) in[k] = task->in[k] + (ptrdiff_t) (part[i].x - s->pad_x) * VL;
+            wino_input(alpha, tile, in, task->in_block, &b, part[i].tiles, v + (ptrdiff_t) tiles * WINO_TILE_STRIDE(alpha), columns);
+        }
 #if WINO_INSIDE
         if (b.inside) {
             (alpha == 8 ? wino_insides8 : wino_insides6)[tiles](v, packed->weights, s->in_channels);
-            wino_output_block(&w, packed, task, 0, x);
-            wino_output(alpha, tile, &w, tiles, v, VL, WINO_TILE_STRIDE(alpha));
-            first += tiles;
+            wino_output_parts(alpha, tile, &w, packed, task, 0, part, parts, v, VL, WINO_TILE_STRIDE(alpha));
             continue;
         }
 #endif
@@ -479,12 +418,9 @@ SIMD_INLINE void wino_run(const int alpha, const int tile, const struct conv_pac
             const int vectors = b.out - chunk < WINO_NV ? b.out - chunk : WINO_NV;
             const float *const u = (const float *) packed->weights + (ptrdiff_t) chunk * VL * s->in_channels * alpha * alpha;
             wino_multiply(alpha, &b, tiles, vectors, s->in_channels, v, u, m);
-            for (int k = 0; k < vectors; k++) {
-                wino_output_block(&w, packed, task, chunk + k, x);
-                wino_output(alpha, tile, &w, tiles, m + k * b.m_vector, b.m_position, VL);
-            }
+            for (int k = 0; k < vectors; k++)
+                wino_output_parts(alpha, tile, &w, packed, task, chunk + k, part, parts, m + k * b.m_vector, b.m_position, VL);
         }
-        first += tiles;
     }
 }
 
@@ -519,7 +455,7 @@ static double wino_cost(const struct conv_shape *s, int alpha, int tile)
     extern const struct conv_algorithm K(name_);                                                                                   \
     const struct conv_algorithm K(name_) = {                                                                                       \
         .name = WINO_NAME(name_, KERNEL_ISA), .in = ROWS_BLOCKED, .out = ROWS_BLOCKED, .rows = tile, .may_lead = true, .grid_x = tile, \
-        .chunk_x = WINO_TILES_MAX * tile, .unit_x = tile, .reach_left = 0, .reach_right = tile - 1,                                \
+        .chunk_x = WINO_TILES_MAX * tile, .joins = true, .unit_x = tile, .reach_left = 0, .reach_right = tile - 1,                 \
         .fits = name_##_fits, .cost = name_##_cost, .packed_bytes = name_##_packed_bytes, .pack = name_##_pack,                    \
         .scratch_bytes = name_##_scratch_bytes, .run = name_##_run,                                                                \
     };

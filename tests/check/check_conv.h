@@ -259,6 +259,34 @@ CHECK_UNUSED static bool check_conv_take(const struct check_conv_case *c, float 
     return true;
 }
 
+#define CHECK_CONV_RUNS 16
+
+/* In one call, or, of what joins, in two: every other one of random runs, then those between. */
+CHECK_UNUSED static void check_conv_call(const struct check_conv_case *c, uint64_t *random, const struct conv_task *whole)
+{
+    const struct conv_algorithm *a = c->entry->algorithm;
+    if (!a->joins || check_random_int(random, 0, 1)) {
+        a->run(&c->packed, whole);
+        return;
+    }
+    struct conv_run run[2][CHECK_CONV_RUNS];
+    int n[2] = {0, 0};
+    for (int x = whole->x0, end, i = 0; x < whole->x1; x = end, i++) {
+        end = i < 2 * CHECK_CONV_RUNS - 1 ? x + a->grid_x * check_random_int(random, 1, 4) : whole->x1;
+        if (end > whole->x1) end = whole->x1;
+        run[i % 2][n[i % 2]++] = (struct conv_run){x, end};
+    }
+    for (int k = 0; k < 2; k++) {
+        struct conv_task task = *whole;
+        if (!n[k]) continue;
+        task.run = run[k];
+        task.runs = n[k];
+        task.x0 = run[k][0].x0;
+        task.x1 = run[k][n[k] - 1].x1;
+        a->run(&c->packed, &task);
+    }
+}
+
 CHECK_UNUSED static bool check_conv_task(const struct check_conv_case *c, uint64_t *random, int y0, int x0, int x1, float *result)
 {
     const struct conv_algorithm *a = c->entry->algorithm;
@@ -295,7 +323,7 @@ CHECK_UNUSED static bool check_conv_task(const struct check_conv_case *c, uint64
         .in_block = in_block, .out_block = out_block, .residual_block = out_block,
         .rows = rows, .x0 = x0, .x1 = x1, .scratch = c->scratch,
     };
-    a->run(&c->packed, &task);
+    check_conv_call(c, random, &task);
     const bool good = check_conv_take(c, out_at, out_block, out_lanes, out_left, out_right, y0, rows, x0, x1, result);
     for (int i = 0; i < in_rows; i++) free(in[i].memory);
     for (int i = 0; i < rows; i++) { free(out[i].memory); free(added[i].memory); }

@@ -56,33 +56,52 @@ void cpu_tasks_destroy(struct cpu_tasks **tasks)
 #define GAP 32  /* columns of such a step that cost less than another call */
 #define RUNS 64
 
-/* Few columns take as long as so many; where the grid is coarser than a column, marks are whole cells already. */
-static int unit_of(const struct cpu_step *step, const struct plan_mark *mark)
+/* The runs of the piece in one call. They are whole cells, but for the last; the first begins where the grid does. */
+static int run_joined(const struct cpu_call *whole, const struct plan_run *run, int n)
 {
-    const int unit = step->run == cpu_run_conv ? step->u.conv.algorithm->unit_x : UNIT;
-    return (unit + mark->cell_w - 1) / mark->cell_w * mark->cell_w;
+    struct conv_run joined[RUNS];
+    for (int i = 0; i < n; i++) joined[i] = (struct conv_run){run[i].x0, run[i].x1 < whole->x1 ? run[i].x1 : whole->x1};
+    struct cpu_call call = *whole;
+    call.x0 = joined[0].x0;
+    call.x1 = joined[n - 1].x1;
+    call.run = joined;
+    call.runs = n;
+    if (call.x0 == 0) joined[0].x0 = -call.shape->lead_x;
+    return call.step->run(&call);
+}
+
+/* The runs of the piece one by one, widened. */
+static int run_widened(const struct cpu_call *whole, const struct plan_run *run, int n, int unit)
+{
+    struct cpu_call call = *whole;
+    int code = FM_OK;
+    for (int i = 0; i < n && code == FM_OK; i++) {
+        const int end = whole->x0 + (run[i].x1 - whole->x0 + unit - 1) / unit * unit;
+        call.x0 = whole->x0 + (run[i].x0 - whole->x0) / unit * unit;
+        call.x1 = end < whole->x1 ? end : whole->x1;
+        code = call.step->run(&call);
+    }
+    return code;
 }
 
 /* The columns of the piece that are wanted. What is made beside them may come from anything and is read by nobody. */
-static int run_marked(const struct plan_mark *mark, struct cpu_call *call)
+static int run_marked(const struct plan_mark *mark, const struct cpu_call *call)
 {
-    const int x0 = call->x0, x1 = call->x1, unit = unit_of(call->step, mark), gap = call->step->run == cpu_run_conv ? unit : GAP;
+    const struct conv_algorithm *conv = call->step->run == cpu_run_conv ? call->step->u.conv.algorithm : NULL;
+    const bool joins = conv && conv->joins;
+    const int unit = ((conv ? conv->unit_x : UNIT) + mark->cell_w - 1) / mark->cell_w * mark->cell_w;
     struct plan_run run[RUNS];
-    for (int from = x0, n = RUNS; n == RUNS; from = call->x1) {
-        n = plan_spread_runs(mark, call->y0, call->y1, from, x1, gap, run, RUNS);
-        for (int i = 0, code; i < n; i++) {
-            const bool widens = unit > mark->cell_w;
-            const int end = widens ? x0 + (run[i].x1 - x0 + unit - 1) / unit * unit : run[i].x1;
-            call->x0 = widens ? x0 + (run[i].x0 - x0) / unit * unit : run[i].x0;
-            call->x1 = end < x1 ? end : x1;
-            if ((code = call->step->run(call)) < 0) return code;
-        }
+    for (int from = call->x0, n = RUNS, code; n == RUNS; from = run[n - 1].x1) {
+        n = plan_spread_runs(mark, call->y0, call->y1, from, call->x1, joins ? 0 : conv ? unit : GAP, run, RUNS);
+        if (!n) break;
+        code = joins ? run_joined(call, run, n) : run_widened(call, run, n, unit);
+        if (code < 0) return code;
     }
     return FM_OK;
 }
 
 /* Kernels run with subnormals as zero; the reference code is the definition and keeps them. */
-static int run_step(const struct plan_mark *mark, struct cpu_call *call)
+static int run_step(const struct plan_mark *mark, const struct cpu_call *call)
 {
     const bool exact = call->step->run == cpu_run_reference;
     const unsigned floats = exact ? 0 : cpu_floats_flush();

@@ -148,6 +148,8 @@ int cpu_run_conv(const struct cpu_call *call)
         .lead_y = lead_y,
         .x0 = call->x0 - lead_x,
         .x1 = call->x1,
+        .run = call->run,
+        .runs = call->runs,
         .scratch = call->scratch};
     if (call->step->u.conv.residual) {
         const int r = in_value(call, 1);
