@@ -7,7 +7,7 @@ What is prepared, by folder of shared/data/train (JPEG grain must not be learnt,
     CID22_512, gb82_cc0, CLIC2025      as they are (the first two 512 and 576 pixels, clean)
     unsplash_squeeze, elementary_cc0   shrunk at least by 2, to 2000 pixels at most
 
-and each of these again and again, smaller by a fourth root of 2 each time, while it has 300 pixels and down to a third: photos are few, and the
+and each of these again and again, smaller by an eighth root of 2 each time, while it has 300 pixels and down to a third: photos are few, and the
 same thing at another size teaches something new. Each large picture is followed in the file by the one shrunk from it. x2-h264 holds frames of moving clips that went through
 H.264 after they were shrunk. luma-xN.cache holds int16, luma * 128 (16 .. 235 studio,
 finer than any 8-bit step); rgb-xN.cache holds uint8, planar. A crop is any 24-pixel cell of a small picture that is not flat,
@@ -30,7 +30,7 @@ WORK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "work")
 CELL = 24
 FLAT = 1.0  # mean step between neighbouring pixels of luma below which a cell has nothing to teach
 LUMA_UNIT = 128
-LONGEST, SHORTEST, SIZES = 2000, 300, 7
+LONGEST, SHORTEST, SIZES = 2000, 300, 13
 
 
 def sources():
@@ -43,7 +43,7 @@ def sources():
             longest = max(image.size)
         whole = min(0.5, LONGEST / longest) if folder in ("unsplash_squeeze", "elementary_cc0") else 1.0
         for times in range(SIZES):
-            scale = whole * 2 ** (-times / 4)
+            scale = whole * 2 ** (-times / 8)
             if not times or scale * longest >= SHORTEST:
                 yield path, scale
 

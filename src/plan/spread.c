@@ -170,8 +170,8 @@ static bool is_window(const struct plan_map *map)
     return map->num == 1 && map->den == 1 && map->lo > -SMEAR && map->hi < SMEAR;
 }
 
-/* `from`: with zeros beside it. The columns of the output that read these columns of the input: those o for which [o * num / den + lo, o * num / den + hi] meets them. The
- * outermost columns may stand for what lies outside. */
+/* `from`: with zeros beside it. The columns of the output that read these columns of the input: those o for which
+ * [o * num / den + lo, o * num / den + hi] meets them. The outermost columns may stand for what lies outside. */
 static void columns_forward(
     const struct plan_map *map, int in_width, const struct plan_mark *out, const uint64_t *from, int words, uint64_t *to)
 {

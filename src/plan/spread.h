@@ -41,8 +41,8 @@ struct plan_run {
     int x0, x1;
 };
 
-/* Of the columns that rows [y0, y1) of a value must hold, the runs in [x0, x1), not less than 0; those that are at most `gap` apart are one. Returns
- * how many there are; with `max`, more may follow the last. */
+/* Of the columns that rows [y0, y1) of a value must hold, the runs in [x0, x1), not less than 0; those that are at most `gap` apart are
+ * one. Returns how many there are; with `max`, more may follow the last. */
 int plan_spread_runs(const struct plan_mark *mark, int y0, int y1, int x0, int x1, int gap, struct plan_run *run, int max);
 
 #endif
