@@ -24,7 +24,8 @@ const [width, height] = option('--size', '64x48').split('x').map(Number), rounds
 const contests = [
   { name: 'rt3', peer: 'onnxruntime-web', must: 3 }, { name: 'rt9', peer: 'onnxruntime-web', must: 3 },
     { name: 'ivs', peer: 'onnxruntime-web', must: 3 },
-  { name: 'rt27', peer: 'onnxruntime-web', must: 3, slow: true }, { name: 'piper', peer: 'onnxruntime-web', must: 3, slow: true },
+  { name: 'rt14', peer: 'onnxruntime-web', must: 3, slow: true }, { name: 'rt27', peer: 'onnxruntime-web', must: 3, slow: true },
+    { name: 'piper', peer: 'onnxruntime-web', must: 3, slow: true },
   { name: 'rt3', peer: 'websr m', must: 1 }, { name: 'rt9', peer: 'websr l', must: 1 },
 // slow: minutes on a software adapter, only when named
 ].filter((c) => (networks.length ? networks.some((n) => n === c.name || `${c.name}/${c.peer}`.startsWith(n)) : !c.slow));
