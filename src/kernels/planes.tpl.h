@@ -68,18 +68,20 @@ PLANES_STORE_REST(planes_store8_rest, uint8_t)
 PLANES_STORE_REST(planes_store16_rest, uint16_t)
 
 #if defined(PLANES_VECTOR)
+/* What is less than a vector in the end is stored once more with what lies before it. */
 #define PLANES_STORE(name, type, store, rest)                                                                                      \
     static uint64_t name(const float *src, const struct planes_store *f, type *dst, int n)                                         \
     {                                                                                                                              \
         const vf scale = vf_set1(f->scale), offset = vf_set1(f->offset), high = vf_set1(f->most + f->offset);                      \
         uint64_t nan = 0;                                                                                                          \
-        int x = 0;                                                                                                                 \
-        for (; n - x >= VL; x += VL) {                                                                                             \
-            const vf v = vf_load(src + x);                                                                                         \
-            nan += (unsigned) vf_count_nan(v);                                                                                     \
-            store(dst + x, vu_from_float(vf_sub(vf_min(vf_max(vf_mul(v, scale), offset), high), offset)));                         \
+        if (n < VL) return rest(src, f, dst, 0, n);                                                                                \
+        for (int x = 0; x < n; x += VL) {                                                                                          \
+            const int at = n - x < VL ? n - VL : x;                                                                                \
+            const vf v = vf_load(src + at);                                                                                        \
+            nan += (unsigned) vf_count_nan(at == x ? v : vf_load_part(src + x, n - x));                                            \
+            store(dst + at, vu_from_float(vf_sub(vf_min(vf_max(vf_mul(v, scale), offset), high), offset)));                        \
         }                                                                                                                          \
-        return nan + rest(src, f, dst, x, n);                                                                                      \
+        return nan;                                                                                                                \
     }
 #else
 #define PLANES_STORE(name, type, store, rest)                                                                                      \
