@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/span.h"
+
 enum rows_layout { ROWS_BLOCKED, ROWS_PLANAR };
 
 enum kernel_act {
@@ -48,11 +50,6 @@ struct conv_epilogue {
     bool residual_before_act;
 };
 
-/* Columns [x0, x1). */
-struct conv_run {
-    int x0, x1;
-};
-
 /* One call's work: output rows 0 .. rows-1, output columns [x0, x1). */
 struct conv_task {
     /* in[i] is the input row y0 * stride_y - pad_y + i for i < input_rows(rows), y0 the first output row; rows outside the picture are
@@ -67,7 +64,7 @@ struct conv_task {
      * and out, but out[i] for i < lead_y is not touched; x0 may be negative, what is written there is cleared by the caller. */
     int lead_y;
     /* Algorithms that join: of the columns only these, which follow each other and begin and end on the grid, or at x0 and x1. None: all. */
-    const struct conv_run *run;
+    const struct span *run;
     int runs;
     void *scratch;                 /* scratch_bytes, aligned to 64, private to the thread */
 };

@@ -349,14 +349,14 @@ struct wino_part {
 
 /* Shares out the columns of a task: blocks of about the same number of tiles, of one run or of several. */
 struct wino_cut {
-    const struct conv_run *run;
+    const struct span *run;
     int tile, tiles, blocks; /* of all runs */
     int x, block;            /* where the next block begins, and its number */
 };
 
-static int wino_tiles(const struct wino_cut *c, const struct conv_run *run, int x) { return (run->x1 - x + c->tile - 1) / c->tile; }
+static int wino_tiles(const struct wino_cut *c, const struct span *run, int x) { return (run->x1 - x + c->tile - 1) / c->tile; }
 
-static struct wino_cut wino_cut_of(const struct conv_run *run, int runs, int tile, int most)
+static struct wino_cut wino_cut_of(const struct span *run, int runs, int tile, int most)
 {
     struct wino_cut c = {.run = run, .tile = tile, .x = run->x0};
     for (int i = 0; i < runs; i++) c.tiles += wino_tiles(&c, &run[i], run[i].x0);
@@ -394,7 +394,7 @@ SIMD_INLINE void wino_run(const int alpha, const int tile, const struct conv_pac
     const struct conv_shape *const s = &packed->shape;
     const struct wino_blocks b = wino_blocks_of(s, alpha);
     float *const v = task->scratch, *const m = v + wino_v_floats(&b), *const columns = m + wino_m_floats(&b, alpha);
-    const struct conv_run all = {task->x0, task->x1};
+    const struct span all = {task->x0, task->x1};
     struct wino_cut cut = wino_cut_of(task->runs ? task->run : &all, task->runs ? task->runs : 1, tile, b.tiles);
     struct wino_output w;
     wino_output_init(&w, packed, task);

@@ -152,7 +152,7 @@ static void smear(const uint64_t *from, int from_words, int low, int high, uint6
     else
         smear_by(low, high, from, words, to);
     if (high > 0 && words < to_words) /* a row that is wider by a few columns */
-        for (int d = low > 1 ? low : 1; d <= high; d++) to[words] |= from[words - 1] >> (64 - d) | from[words] << d;
+        for (int d = low > 1 ? low : 1; d <= high; d++) to[words] |= from[words - 1] >> (64 - d);
 }
 
 static void clear_behind(uint64_t *row, int words, int width)
@@ -307,7 +307,7 @@ static uint64_t word_of(const struct plan_mark *m, int first, int last, int i, i
     return word;
 }
 
-int plan_spread_runs(const struct plan_mark *m, int y0, int y1, int x0, int x1, int gap, struct plan_run *run, int max)
+int plan_spread_runs(const struct plan_mark *m, int y0, int y1, int x0, int x1, int gap, struct span *run, int max)
 {
     const int first = cell_of(m, y0), last = cell_of(m, y1 - 1);
     int n = 0;
@@ -324,7 +324,7 @@ int plan_spread_runs(const struct plan_mark *m, int y0, int y1, int x0, int x1, 
             else if (n == max)
                 return n;
             else
-                run[n++] = (struct plan_run){at, at + ones};
+                run[n++] = (struct span){at, at + ones};
             word = ones < 64 ? word >> ones : 0;
             at += ones;
         }

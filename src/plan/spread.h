@@ -8,6 +8,7 @@
 #ifndef FM_PLAN_SPREAD_H
 #define FM_PLAN_SPREAD_H
 
+#include "core/span.h"
 #include "frame/bitmap.h"
 #include "plan/plan.h"
 
@@ -37,12 +38,8 @@ void plan_spread_forward(struct plan_spread *s, int input, const struct bitmap *
 /* Then plan_spread_runs says what is to be made. */
 void plan_spread_back(struct plan_spread *s, int output, const struct bitmap *wanted);
 
-struct plan_run {
-    int x0, x1;
-};
-
 /* Of the columns that rows [y0, y1) of a value must hold, the runs in [x0, x1), not less than 0; those that are at most `gap` apart are
  * one. Returns how many there are; with `max`, more may follow the last. */
-int plan_spread_runs(const struct plan_mark *mark, int y0, int y1, int x0, int x1, int gap, struct plan_run *run, int max);
+int plan_spread_runs(const struct plan_mark *mark, int y0, int y1, int x0, int x1, int gap, struct span *run, int max);
 
 #endif

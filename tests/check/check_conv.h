@@ -269,12 +269,12 @@ CHECK_UNUSED static void check_conv_call(const struct check_conv_case *c, uint64
         a->run(&c->packed, whole);
         return;
     }
-    struct conv_run run[2][CHECK_CONV_RUNS];
+    struct span run[2][CHECK_CONV_RUNS];
     int n[2] = {0, 0};
     for (int x = whole->x0, end, i = 0; x < whole->x1; x = end, i++) {
         end = i < 2 * CHECK_CONV_RUNS - 1 ? x + a->grid_x * check_random_int(random, 1, 4) : whole->x1;
         if (end > whole->x1) end = whole->x1;
-        run[i % 2][n[i % 2]++] = (struct conv_run){x, end};
+        run[i % 2][n[i % 2]++] = (struct span){x, end};
     }
     for (int k = 0; k < 2; k++) {
         struct conv_task task = *whole;

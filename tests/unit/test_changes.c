@@ -119,6 +119,8 @@ static void pixels_as_defined(void)
         struct bitmap bits;
         if (!CHECK_INT(bitmap_make(&bits, width, height), FM_OK)) return;
         memset(bits.bits, 255, sizeof *bits.bits * (size_t) bits.words * (size_t) height); /* of a frame before */
+        CHECK_INT(bitmap_count(&bits), (int64_t) bits.words * 64 * height);
+        const int before = changed;
         for (int y = 0; y < height; y++)
             for (int x = 0; x < width; x++) {
                 const int bit = picture_int(&random, 0, i % 3 ? 40 : 2) ? 0 : 1 << picture_int(&random, 0, f.bits - 1);
@@ -132,6 +134,7 @@ static void pixels_as_defined(void)
                 CHECK_MSG(got == want, "%d x %d, %d bits: pixel %d, %d must be %d", width, height, f.bits, x, y, want);
                 changed += got;
             }
+        CHECK_INT(bitmap_count(&bits), changed - before);
         bitmap_release(&bits);
         video_free(&a);
         video_free(&b);

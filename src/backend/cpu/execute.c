@@ -56,22 +56,20 @@ void cpu_tasks_destroy(struct cpu_tasks **tasks)
 #define GAP 32  /* columns of such a step that cost less than another call */
 #define RUNS 64
 
-/* The runs of the piece in one call. They are whole cells, but for the last; the first begins where the grid does. */
-static int run_joined(const struct cpu_call *whole, const struct plan_run *run, int n)
+/* The runs of the piece, whole cells, in one call; the first begins where the grid does. */
+static int run_joined(const struct cpu_call *whole, struct span *run, int n)
 {
-    struct conv_run joined[RUNS];
-    for (int i = 0; i < n; i++) joined[i] = (struct conv_run){run[i].x0, run[i].x1 < whole->x1 ? run[i].x1 : whole->x1};
     struct cpu_call call = *whole;
-    call.x0 = joined[0].x0;
-    call.x1 = joined[n - 1].x1;
-    call.run = joined;
+    call.x0 = run[0].x0;
+    call.x1 = run[n - 1].x1;
+    call.run = run;
     call.runs = n;
-    if (call.x0 == 0) joined[0].x0 = -call.shape->lead_x;
+    if (call.x0 == 0) run[0].x0 = -call.shape->lead_x;
     return call.step->run(&call);
 }
 
 /* The runs of the piece one by one, widened. */
-static int run_widened(const struct cpu_call *whole, const struct plan_run *run, int n, int unit)
+static int run_widened(const struct cpu_call *whole, const struct span *run, int n, int unit)
 {
     struct cpu_call call = *whole;
     int code = FM_OK;
@@ -90,7 +88,7 @@ static int run_marked(const struct plan_mark *mark, const struct cpu_call *call)
     const struct conv_algorithm *conv = call->step->run == cpu_run_conv ? call->step->u.conv.algorithm : NULL;
     const bool joins = conv && conv->joins;
     const int unit = ((conv ? conv->unit_x : UNIT) + mark->cell_w - 1) / mark->cell_w * mark->cell_w;
-    struct plan_run run[RUNS];
+    struct span run[RUNS];
     for (int from = call->x0, n = RUNS, code; n == RUNS; from = run[n - 1].x1) {
         n = plan_spread_runs(mark, call->y0, call->y1, from, call->x1, joins ? 0 : conv ? unit : GAP, run, RUNS);
         if (!n) break;

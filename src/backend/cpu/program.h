@@ -45,7 +45,7 @@ struct cpu_call {
     const struct cpu_step *step;
     const struct plan_step *shape; /* the step's inputs and outputs */
     int picture, y0, y1, x0, x1;
-    const struct conv_run *run; /* of these columns, for what joins; none: all */
+    const struct span *run; /* of these columns, for what joins; none: all */
     int runs;
     int pieces;
     void *scratch;
